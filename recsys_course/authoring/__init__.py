@@ -1,0 +1,1 @@
+"""How the course is made and graded: files and notebooks, never models."""
