@@ -1,0 +1,37 @@
+# Two commands:  make course  (notebooks, site, recommendations)   make test  (every test)
+# Another Python than the one found:  make course PYTHON=python3.12
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+COURSE := $(BIN)/course
+
+.PHONY: help course test environment lock test-colab clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+course: environment ## install, get the data, run every chapter, build the site, recommend five films
+	@$(COURSE) data
+	@$(COURSE) run
+	@$(COURSE) site
+	@$(COURSE) welcome
+
+test: environment ## the same set-up, then all tests, the notebooks among them
+	@$(COURSE) data
+	@$(BIN)/python -m pytest --nbval -n 2 tests solutions
+
+test-colab: environment ## run every chapter in a fresh environment with Colab's packages, outside the repository
+	@$(BIN)/python -m recsys_course.authoring.colab_check
+
+environment: # .venv from the lock file; does nothing where it is up to date
+	@test -n "$(PYTHON)" || { echo "set-up: no Python 3.11, 3.12 or 3.13 was found: install one (python.org, or your system's packages) and run the same command again, or name it, as in: make course PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -I recsys_course/authoring/environment.py
+
+lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
+	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
+	@.course/lock/bin/python -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+		--upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove what the two commands made (not your answers, not the data)
+	rm -rf .venv .course site docs/chapters
