@@ -40,7 +40,7 @@ REMEDIES = (
     ),
     (
         r"name resolution|getaddrinfo|Failed to establish|Network is unreachable|NewConnectionError|ConnectTimeout"
-        r"|Read timed out|ProxyError|Connection refused|Connection reset|Could not fetch URL",
+        r"|Read timed out|ProxyError|Connection refused|Connection reset|Could not fetch URL|\(from versions: none\)",
         "the package index cannot be reached: check the network, or pip's index and proxy settings, then run the same "
         "command again",
     ),
