@@ -1,0 +1,154 @@
+"""Making sure that ``tfds.load("movielens/...")`` finds its dataset prepared, whole, and prepared once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from recsys_course.data import decoding, sources
+from recsys_course.data.integrity import Damaged, check, publish, seal, workshop
+from recsys_course.data.names import (
+    DISK_NEEDED,
+    MEGABYTE,
+    TABLES,
+    DatasetError,
+    data_dir,
+    dataset_name,
+    prepared_folder,
+)
+
+
+class Prepared(NamedTuple):
+    """A dataset that is ready.
+
+    Attributes:
+      name: the dataset, for example ``100k``.
+      source: where its raw files came from, in words.
+      data_dir: the TFDS data folder that holds it.
+    """
+
+    name: str
+    source: str
+    data_dir: Path
+
+
+def ensure_dataset(name: str | None = None) -> Prepared:
+    """Makes sure that ``tfds.load("movielens/{name}-ratings")`` and ``-movies`` work; says where the data came from.
+
+    Sources, in order: what is already prepared under TFDS' data folder (``TFDS_DATA_DIR``, by default
+    ``~/tensorflow_datasets``); GroupLens' archive at the address and with the hash that TFDS knows; for 100k, a copy on
+    the package index. TFDS' own builder reads the raw files, so the prepared dataset is TFDS' in every detail.
+
+    A dataset that TFDS alone has prepared is accepted when it reads whole and counts what it says; one that is
+    truncated or half written is replaced. Two processes at once prepare it once. Calling again costs milliseconds.
+
+    Args:
+      name: see `dataset_name`.
+
+    Raises:
+      ValueError: for an unknown name.
+      DatasetError: when no source can serve, the disk is full or the folder cannot be written to.
+    """
+    name = dataset_name(name)
+    prepared = prepare(name)
+    print(f"MovieLens {name} is ready in {prepared.data_dir}; source: {prepared.source}.")
+    return prepared
+
+
+def prepare(name: str) -> Prepared:
+    """As `ensure_dataset`, but silent where there is nothing to do."""
+    root = data_dir()
+    with contextlib.suppress(Damaged):
+        return _ready(name, root)
+    with workshop(root) as work:
+        missing = [table for table in TABLES if not _usable(prepared_folder(root, name, table))]
+        if missing:
+            _need_space(name, root)
+            with _full_disk_explained(name, root):
+                info = _builder(name, missing[0], work)
+                address = info.builder_config.download_url
+                archive, source = sources.fetch(name, address, info.url_infos[address].checksum, work)
+                _build(name, missing, archive, source, root, work)
+        return _ready(name, root)
+
+
+def prepare_from_archive(name: str, archive: Path) -> Prepared:
+    """Prepares a dataset from a folder laid out like GroupLens' archive, replacing what is prepared under that name."""
+    root = data_dir()
+    with workshop(root) as work, _full_disk_explained(name, root):
+        _build(name, TABLES, archive, f"the folder {archive}", root, work)
+    return _ready(name, root)
+
+
+def _ready(name: str, root: Path) -> Prepared:
+    facts = [check(prepared_folder(root, name, table)) for table in TABLES]
+    return Prepared(name, facts[0]["source"], root)
+
+
+def _usable(folder: Path) -> bool:
+    """Whether one prepared table is whole; seals it where TFDS prepared it without us."""
+    if not folder.exists():
+        return False
+    try:
+        check(folder)
+        return True
+    except Damaged as damage:
+        try:
+            decoding.count(folder)
+        except Exception as error:  # whatever TFDS or TensorFlow trips over, the answer is the same: prepare it anew
+            print(f"{folder} is unfinished or damaged and will be replaced ({_first_line(error) or damage}).")
+            return False
+    seal(folder, source="prepared earlier by TFDS")
+    return True
+
+
+def _build(name: str, tables: tuple[str, ...] | list[str], archive: Path, source: str, root: Path, work: Path) -> None:
+    for table in tables:
+        builder = _builder(name, table, work / "tfds")
+        # TFDS' parser, features and writer, fed from a folder instead of a download.
+        builder._split_generators = lambda dl_manager, builder=builder: {
+            "train": builder._generate_examples(dir_path=str(archive))
+        }
+        with contextlib.redirect_stdout(io.StringIO()):  # it would announce the folder of the work in progress
+            builder.download_and_prepare(download_dir=work / "tfds" / "downloads", file_format="tfrecord")
+        finished = prepared_folder(work / "tfds", name, table)
+        seal(finished, source=source)
+        publish(finished, prepared_folder(root, name, table), work)
+
+
+def _builder(name: str, table: str, root: Path):
+    import tensorflow_datasets as tfds
+
+    return tfds.builder(f"movielens/{name}-{table}", data_dir=root)
+
+
+def _need_space(name: str, root: Path) -> None:
+    free, needed = shutil.disk_usage(root).free, DISK_NEEDED[name]
+    if free < needed:
+        raise DatasetError(
+            f"MovieLens {name} needs {needed // MEGABYTE:,} MB free in {root}, which has {free // MEGABYTE:,} MB. "
+            "Make room, or set TFDS_DATA_DIR to a folder on another disk."
+        )
+
+
+@contextlib.contextmanager
+def _full_disk_explained(name: str, root: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        if not full:
+            raise
+        raise DatasetError(
+            f"The disk filled up while MovieLens {name} was being prepared in {root}; nothing half done was left. "
+            "Make room, or set TFDS_DATA_DIR to a folder on another disk."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")
