@@ -225,8 +225,10 @@ def _entries(matrix: sparse.csr_matrix, name: str) -> sparse.csr_matrix:
             f"{name} must be a scipy.sparse matrix [num_users, num_items], got {type(matrix).__name__}. "
             "scipy.sparse.csr_matrix(array) makes one."
         )
-    entries = sparse.csr_matrix(matrix != 0)
+    entries = sparse.csr_matrix(matrix, copy=True)
     entries.sum_duplicates()
+    entries.eliminate_zeros()
+    entries.data = np.ones(entries.nnz, bool)
     return entries
 
 
