@@ -48,7 +48,7 @@ def derive(project: Project, chapter: Chapter) -> Derived:
         solution = notebooks.keep_ids(solution, old)
         stripped = notebooks.strip_notebook(solution)
     except ValueError as error:
-        raise CourseError(f"{chapter.source.relative_to(project.root)}: {error}") from error
+        raise CourseError(f"{chapter.source.relative_to(project.root).as_posix()}: {error}") from error
     code = notebooks.code_fingerprint(solution)
     is_executed = old is not None and old.metadata.get("recsys_course", {}).get("executed") == code
     if is_executed:

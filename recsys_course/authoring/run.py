@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import os
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +21,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from recsys_course.authoring import notebooks
-from recsys_course.authoring.files import write_if_changed
 from recsys_course.authoring.cleaning import clean_outputs
+from recsys_course.authoring.files import write_if_changed
 from recsys_course.authoring.project import Chapter, CourseError
 
 DEFAULT_DATASET = "100k"  # what the committed outputs are made with
@@ -116,7 +117,8 @@ def execute(chapter: Chapter, notebook: NotebookNode, watcher: Watcher, dataset:
     )
     sections = notebooks.section_of_cells(notebook)
     environment = {**os.environ, **KERNEL_ENVIRONMENT, "COURSE_DATASET": dataset}
-    with client.setup_kernel(env=environment):
+    # The kernel program's own log says nothing of use; what cells write to stderr arrives as their output.
+    with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
                 continue

@@ -19,11 +19,12 @@ import sys
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow Recommenders speaks Keras 2; TensorFlow reads this once
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ side stay quiet
 
-COURSE_PACKAGE = os.environ.get("COURSE_PACKAGE", "{package_url}")
+package_address = "{package_url}"
+package = os.environ.get("COURSE_PACKAGE", package_address)
 missing = importlib.util.find_spec("recsys_course") is None
 if os.environ.get("COURSE_FORCE_SETUP") == "1" or (missing and "google.colab" in sys.modules):
     print("Installing the course's package and what it needs: a minute or two ...", flush=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", COURSE_PACKAGE]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
     installed = subprocess.run(pip, capture_output=True, text=True)
     if installed.returncode:
         raise RuntimeError("Installing the course failed. pip says:\\n" + installed.stderr[-1000:])
@@ -31,7 +32,7 @@ if os.environ.get("COURSE_FORCE_SETUP") == "1" or (missing and "google.colab" in
 elif missing:
     raise ModuleNotFoundError(
         "This kernel lacks the course's package. In a clone of the course choose the kernel of its .venv, which "
-        f"`make course` makes; elsewhere run once: {{sys.executable}} -m pip install {{COURSE_PACKAGE}}"
+        f"`make course` makes; elsewhere run once: {{sys.executable}} -m pip install {{package}}"
     )"""
 
 
