@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import re
 from collections.abc import Callable
@@ -21,7 +20,7 @@ def outputs_to_html(outputs: list[NotebookNode], alt: str, save_picture: SavePic
 
     Args:
         outputs: The cell's outputs, as nbformat holds them.
-        alt: Alternative text of a picture or drawing.
+        alt: Alternative text of a picture.
         save_picture: Stores a PNG's bytes and returns the address that the page can use.
 
     Returns:
@@ -60,7 +59,7 @@ def _text(text: str) -> str:
 def _rich(output: NotebookNode, alt: str, save_picture: SavePicture) -> str:
     data = output.data
     if "image/svg+xml" in data:
-        return f'<figure class="drawing">{inline_svg(data["image/svg+xml"], alt)}</figure>'
+        return inline_svg(data["image/svg+xml"])
     if "image/png" in data:
         source = html.escape(save_picture(base64.b64decode(data["image/png"])))
         size = output.metadata.get("image/png", {})
@@ -85,12 +84,11 @@ def _clean_html(markup: str) -> str:
     return re.sub(r"\s*\n\s*", "\n", str(tree)).strip().replace("`", "&#96;")
 
 
-def inline_svg(markup: str, alt: str) -> str:
-    """A drawing ready to stand inside a page: no XML preamble, and names that no other drawing on the page shares.
+def inline_svg(markup: str) -> str:
+    """A drawing ready to stand inside a page: no XML preamble, and no blank line, which would end the HTML.
 
     Args:
-        markup: The SVG file's text.
-        alt: What the drawing shows, for those who cannot see it, where it does not say so itself.
+        markup: The SVG file's text. Its ``<title>`` is what those get who cannot see it.
 
     Raises:
         ValueError: There is no ``<svg>`` element.
@@ -98,10 +96,4 @@ def inline_svg(markup: str, alt: str) -> str:
     found = re.search(r"<svg\b.*</svg>", markup, re.DOTALL)
     if found is None:
         raise ValueError(f"expected an <svg> element, got {markup[:60]!r}")
-    svg = re.sub(r"\s*\n\s*", "\n", found[0])
-    prefix = hashlib.sha256(svg.encode()).hexdigest()[:6]
-    for name in re.findall(r'\bid="([^"]+)"', svg):
-        svg = re.sub(rf'(\bid="|#){re.escape(name)}(?=["\'\)\s])', rf"\1{name}-{prefix}", svg)
-    if "<title" not in svg and "aria-label" not in svg:
-        svg = svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(alt)}"', 1)
-    return svg
+    return '<figure class="drawing">' + re.sub(r"\s*\n\s*", "\n", found[0]) + "</figure>"

@@ -8,182 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 from filelock import FileLock
 from nbformat import NotebookNode
 
-from recsys_course.authoring.notebooks import BEGIN, END, EXERCISE_HEADING, STUB, strip_solution
-from recsys_course.authoring.outputs import inline_svg, outputs_to_html
+from recsys_course.authoring.outputs import inline_svg
 from recsys_course.authoring.project import Chapter, CourseError, Project, find_project
+from recsys_course.authoring.rendering import Page, render_notebook
 
 DIAGRAMS = Path(__file__).parents[1] / "diagrams"
-WORDS_A_MINUTE = 200
-LINES_OF_CODE_A_MINUTE = 15
-
-DETAILS = re.compile(
-    r"^(?P<indent> *)<details>\s*<summary>(?P<title>.*?)</summary>(?P<body>.*?)</details>", re.MULTILINE | re.DOTALL
-)
-CARD = re.compile(r"^\*(?P<kind>[a-z ]+) · difficulty (?P<difficulty>\d) of 5 · (?P<minutes>\d+) minutes\*\s*$", re.M)
-HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
-FENCE = re.compile(r"^ *(`{3,}|~{3,})")
-LIST_ITEM = re.compile(r"^ *(?:[-*+]|\d+\.) ")
-
-
-@dataclass
-class Page:
-    """One chapter as the site shows it."""
-
-    markdown: str = ""
-    promise: str = ""
-    recommendations: str = ""
-    pictures: list[bytes] = field(default_factory=list)
-    exercise_minutes: list[int] = field(default_factory=list)
-    reading_minutes: int = 0
-
-    @property
-    def effort(self) -> str:
-        """Reading time, and the exercises' own time beside it."""
-        effort = f"{self.reading_minutes} minutes to read"
-        if self.exercise_minutes:
-            effort += f" · {len(self.exercise_minutes)} exercises, {sum(self.exercise_minutes)} minutes"
-        return effort
-
-
-def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> Page:
-    """Turn an executed solution notebook into a page.
-
-    Args:
-        notebook: The notebook with its outputs.
-        folder: Address of the folder that will hold the page's pictures, as seen from the page.
-        buttons: A line of Markdown to stand below the title.
-
-    Returns:
-        The page. ``pictures[0]`` belongs into ``folder`` as ``figure-1.png``, and so on.
-
-    Raises:
-        ValueError: The notebook has not been run, or a cell failed.
-    """
-    page = Page()
-    if not any(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code"):
-        raise ValueError("the notebook holds no outputs, because it was never run")
-
-    def save_picture(content: bytes) -> str:
-        page.pictures.append(content)
-        return f"{folder}/figure-{len(page.pictures)}.png"
-
-    parts: list[str] = []
-    heading, exercise = "", ""
-    words, lines = 0, 0
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            if found := HEADING.findall(cell.source):
-                heading = re.sub(r"[`*$\\]", "", found[-1])
-            if number := EXERCISE_HEADING.findall(cell.source):
-                exercise = number[-1][0]
-            page.exercise_minutes += [int(card["minutes"]) for card in CARD.finditer(cell.source)]
-            words += len(cell.source.split())
-            parts.append(to_python_markdown(cell.source))
-        elif cell.cell_type == "code" and cell.source.strip():
-            tags = cell.metadata.get("tags", [])
-            parts.append(_code(cell.source, tags, exercise))
-            parts.append(outputs_to_html(cell.outputs, heading, save_picture))
-            lines += 0 if "setup" in tags else len(cell.source.splitlines())
-            if "recommendations" in tags:
-                page.recommendations = parts[-1]
-    page.reading_minutes = max(1, round(words / WORDS_A_MINUTE + lines / LINES_OF_CODE_A_MINUTE))
-    text = "\n\n".join(part for part in parts if part)
-    title, _, rest = text.partition("\n")
-    if not title.startswith("# "):
-        raise ValueError(f"the first line of the first cell should be the title, '# ...', got {title[:60]!r}")
-    page.promise = next((part.strip() for part in rest.split("\n\n") if part.strip()), "")
-    page.markdown = f"{title}\n\n{buttons}\n\n*{page.effort}*{{ .effort }}\n{rest}\n"
-    return page
-
-
-def _code(source: str, tags: list[str], exercise: str) -> str:
-    """A code cell; an exercise shows what the learner gets, with the answer folded below it."""
-    if "setup" in tags:
-        return _fold("abstract", "Set-up", _fence(source))
-    if "check" in tags:
-        return _fence(source, "check")
-    stub = strip_solution(source, exercise)
-    if stub == source:
-        return _fence(source)
-    return _fence(stub, "exercise") + "\n\n" + _fold("success", "Solution", _fence(solution_code(source)))
-
-
-def solution_code(source: str) -> str:
-    """An exercise cell with its answer, without the marks that the author set around it."""
-    kept, in_stub = [], False
-    for line in source.split("\n"):
-        mark = line.strip()
-        in_stub = mark == STUB or (in_stub and mark != END)
-        if not in_stub and mark not in {BEGIN, END}:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def _fence(source: str, kind: str = "") -> str:
-    longest = max((len(run) for run in re.findall("`+", source)), default=0)
-    fence = "`" * max(3, longest + 1)
-    language = f"{{ .python .{kind} }}" if kind else "python"
-    return f"{fence} {language}\n{source.strip()}\n{fence}"
-
-
-def _fold(kind: str, title: str, body: str, indent: str = "") -> str:
-    """A closed Material admonition."""
-    title = re.sub(r"<[^>]+>", "", title).strip().replace('"', "&quot;")
-    return textwrap.indent(f'??? {kind} "{title}"\n\n', indent) + textwrap.indent(body, indent + "    ")
-
-
-def to_python_markdown(text: str) -> str:
-    """Say in Python-Markdown's dialect what a notebook's cell says in Jupyter's.
-
-    Folds become admonitions; links to other notebooks become links to their pages; a list needs a blank line above it,
-    and what belongs to an item must be indented by four.
-    """
-    text = DETAILS.sub(_fold_details, text)
-    text = CARD.sub(lambda card: card[0].strip() + "{ .card }", text)
-    text = re.sub(r"\]\((?:\./)?(\d\d_\w+)\.ipynb", r"](\1.md", text)
-    return "\n".join(_lists(text.split("\n")))
-
-
-def _fold_details(found: re.Match[str]) -> str:
-    title, indent = found["title"], found["indent"]
-    kind = "tip" if title.strip().lower().startswith("hint") else "question"
-    return _fold(kind, title, textwrap.dedent(found["body"]).strip("\n"), indent)
-
-
-def _lists(lines: list[str]) -> Iterator[str]:
-    fence, shift, in_list, previous = "", 0, False, ""
-    for line in lines:
-        width = len(line) - len(line.lstrip())
-        if fence:
-            yield " " * shift + line if line.strip() else line
-            if line.strip().startswith(fence):
-                fence = ""
-            continue
-        if LIST_ITEM.match(line):
-            if width == 0 and previous.strip() and not LIST_ITEM.match(previous) and not previous.startswith(" "):
-                yield ""
-            in_list = True
-        elif line.strip() and width == 0:
-            in_list = False
-        shift = -width % 4 if in_list else 0
-        if opened := FENCE.match(line):
-            fence = opened[1]
-        yield " " * shift + line if line.strip() else line
-        previous = line
 
 
 def write_chapters(project: Project, folder: Path) -> None:
@@ -192,38 +32,74 @@ def write_chapters(project: Project, folder: Path) -> None:
     Raises:
         CourseError: A chapter has no run that could be shown; it names the chapter and the command that helps.
     """
-    snippets = folder / ".snippets"  # MkDocs makes no pages of what a dot hides
-    snippets.mkdir(parents=True)
-    cards, recommendations = [], ""
+    folder.mkdir(parents=True)
+    pages: dict[Chapter, Page] = {}
     for chapter in project.chapters:
-        notebook = folder / f"{chapter.stem}.ipynb"
-        buttons = (
-            f'[Open in Colab]({project.colab_url(chapter)}){{ .md-button .md-button--primary target="_blank" }} '
-            f'[Download notebook]({notebook.name}){{ .md-button download="{notebook.name}" }}'
-        )
         try:
-            page = render_notebook(_shown_run(chapter), chapter.stem, buttons)
+            page = render_notebook(_shown_run(chapter), chapter.stem, _buttons(project, chapter))
         except (OSError, ValueError) as error:
-            problem = (
-                f"chapter {chapter.stem} cannot be shown: {error}. Run `course run {chapter.number}`, then try again"
-            )
-            raise CourseError(problem) from error
-        shutil.copyfile(chapter.notebook, notebook)
+            raise CourseError(
+                f"chapter {chapter.stem} cannot be shown: {error}. Try again after `course run {chapter.number}`"
+            ) from error
+        shutil.copyfile(chapter.notebook, folder / chapter.notebook.name)
         (folder / f"{chapter.stem}.md").write_text(page.markdown, encoding="utf-8")
         (folder / chapter.stem).mkdir()
         for number, picture in enumerate(page.pictures, start=1):
             (folder / chapter.stem / f"figure-{number}.png").write_bytes(picture)
-        title = page.markdown.partition("\n")[0].removeprefix("# ")
-        body = f"**[{title}](chapters/{chapter.stem}.md)**\n\n{page.promise}\n\n*{page.effort}*{{ .effort }}"
-        cards.append("-   " + textwrap.indent(body, "    ").lstrip())
-        recommendations = page.recommendations or recommendations
+        pages[chapter] = page
+    snippets = folder / ".snippets"  # MkDocs makes no pages of what a dot hides
+    snippets.mkdir()
+    for name, text in (_snippets(project, pages) | _drawings()).items():
+        (snippets / name).write_text(text + "\n", encoding="utf-8")
+
+
+def _buttons(project: Project, chapter: Chapter) -> str:
+    name = chapter.notebook.name
+    return (
+        f'[Open in Colab]({project.colab_url(chapter)}){{ .md-button .md-button--primary target="_blank" }} '
+        f'[Download notebook]({name}){{ .md-button download="{name}" }}'
+    )
+
+
+def _snippets(project: Project, pages: dict[Chapter, Page]) -> dict[str, str]:
+    """What hand-written pages include: everything about the chapters that would go stale if it were typed there."""
+    recommendations = [page.recommendations for page in pages.values() if page.recommendations]
     if not recommendations:
         raise CourseError("no chapter has a cell tagged 'recommendations' with an output: the home page shows it")
-    (snippets / "chapters.md").write_text("\n\n".join(cards) + "\n", encoding="utf-8")
-    (snippets / "recommendations.md").write_text(recommendations + "\n", encoding="utf-8")
-    for drawing in DIAGRAMS.glob("*.svg"):
-        svg = inline_svg(drawing.read_text(encoding="utf-8"), drawing.stem.replace("_", " "))
-        (snippets / drawing.name).write_text(f'<figure class="drawing">{svg}</figure>\n', encoding="utf-8")
+    cards = []
+    for chapter, page in pages.items():
+        title = page.markdown.partition("\n")[0].removeprefix("# ")
+        card = f"**[{title}](chapters/{chapter.stem}.md)**\n\n{page.promise}\n\n*{page.effort}*{{ .effort }}"
+        cards.append("-   " + textwrap.indent(card, "    ").lstrip())
+    first = next(iter(pages))
+    reading = sum(page.reading_minutes for page in pages.values())
+    solving = [minutes for page in pages.values() for minutes in page.exercise_minutes]
+    address = f"https://github.com/{project.repository}"
+    clone = f"``` bash\ngit clone {address}\ncd {project.repository.split('/')[1]}\nmake course\n```"
+    start = f"""{clone}
+
+[Read chapter {first.number}](chapters/{first.stem}.md){{ .md-button .md-button--primary }}
+[Open it in Colab]({project.colab_url(first)}){{ .md-button target="_blank" }}
+
+*{len(pages)} chapters · {_hours(reading)} to read · {len(solving)} exercises, {_hours(sum(solving))}*{{ .effort }}"""
+    return {
+        "recommendations.md": recommendations[-1],
+        "chapters.md": "\n\n".join(cards),
+        "clone.md": clone,
+        "start.md": start,
+    }
+
+
+def _drawings() -> dict[str, str]:
+    return {path.name: inline_svg(path.read_text(encoding="utf-8")) for path in DIAGRAMS.glob("*.svg")}
+
+
+def _hours(minutes: int) -> str:
+    """A length of time to the nearest half hour, or minutes where it is shorter than one."""
+    halves = round(minutes / 30)
+    if halves < 2:
+        return f"{minutes} minutes"
+    return f"{halves // 2}{' ½' if halves % 2 else ''} hour{'s' if halves > 2 else ''}"
 
 
 def _shown_run(chapter: Chapter) -> NotebookNode:
