@@ -24,15 +24,16 @@ class ImplicitALS(Recommender):
     filtering" (2011).
 
     Args:
-        factors: Length of the vectors.
-        l2: Strength of the penalty.
-        alpha: Confidence of an interaction; a pair without one has confidence 1.
+        factors: Length of the vectors. Searched: 8 to 64.
+        l2: Strength of the penalty. Searched: .01 to 60. It matters as much as `factors`: with a penalty of 30 to 40,
+            24, 32 and 48 factors do alike.
+        alpha: Confidence of an interaction; a pair without one has confidence 1. Searched: 1 to 10.
         iterations: Passes over users and items.
         seed: Of the starting vectors. The same seed gives the same scores.
     """
 
     def __init__(
-        self, factors: int = 16, l2: float = 0.01, alpha: float = 1.0, iterations: int = 15, seed: int = 42
+        self, factors: int = 32, l2: float = 30.0, alpha: float = 5.0, iterations: int = 15, seed: int = 42
     ) -> None:
         if factors < 1 or iterations < 1 or l2 < 0 or not alpha > 0:
             raise ValueError(

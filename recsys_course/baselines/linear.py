@@ -19,10 +19,10 @@ class EASE(Recommender):
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019), equation 8.
 
     Args:
-        l2: Strength of the penalty, in users.
+        l2: Strength of the penalty, in users. Searched: 50 to 2000; 200 to 700 are within .005 of each other.
     """
 
-    def __init__(self, l2: float = 400.0) -> None:
+    def __init__(self, l2: float = 300.0) -> None:
         if not l2 > 0:
             raise ValueError(f"l2 must be above 0, got {l2}.")
         self.l2 = l2

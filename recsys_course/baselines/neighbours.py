@@ -21,11 +21,12 @@ class ItemKNN(Recommender):
     and Koren, "Scalable Collaborative Filtering with Jointly Derived Neighborhood Interpolation Weights" (2007).
 
     Args:
-        k: Neighbours kept for each item.
-        shrink: Added to the cosine's denominator, in users.
+        k: Neighbours kept for each item. Searched: 20 to 400.
+        shrink: Added to the cosine's denominator, in users. Searched: 0 to 100; 0 and 5 did equally well, and a small
+            one keeps chance out where items have few users.
     """
 
-    def __init__(self, k: int = 200, shrink: float = 10.0) -> None:
+    def __init__(self, k: int = 50, shrink: float = 5.0) -> None:
         if k < 1 or shrink < 0:
             raise ValueError(f"k must be at least 1 and shrink at least 0, got k={k}, shrink={shrink}.")
         self.k = k

@@ -31,7 +31,7 @@ class RecentPopular(Recommender):
     Recommender Systems" (2020); an exponential weight in place of their window.
 
     Args:
-        half_life_days: After how many days an interaction counts half.
+        half_life_days: After how many days an interaction counts half. Searched: 1 to 365.
     """
 
     def __init__(self, half_life_days: float = 30.0) -> None:
