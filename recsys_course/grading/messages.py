@@ -6,7 +6,7 @@ import inspect
 import linecache
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from recsys_course.grading.comparison import plain
 
+MARKS = {"solved": "✔", "not attempted": "○"}  # everything else: ✘
 MAX_TEXT = 240  # characters of one value
 LINE = 88  # a value up to this length stands on one line
 INDENT = " " * 12
@@ -60,6 +61,12 @@ def _brackets(value: Any) -> str:
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:
     return text if len(text) <= limit else f"{text[: limit * 2 // 3]} ... {text[-limit // 4 :]}"
+
+
+def compose(id: str, outcome: str, told: str = "", lines: Sequence[str] = (), where: str = "") -> str:
+    """A whole message: exercise and outcome, what to tell the learner, then the labelled lines."""
+    head = f"{MARKS.get(outcome, '✘')} {id} {outcome}" + (f" · {where}" if where else "")
+    return "\n".join([head, *([f"  {told}"] if told else []), *lines])
 
 
 def field(label: str, text: str) -> str:
