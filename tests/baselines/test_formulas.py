@@ -138,7 +138,7 @@ def test_als_seed_decides():
     x = random_interactions(30, 20)
 
     def scores(seed):
-        return ImplicitALS(factors=3, iterations=2, seed=seed).fit(x).score(np.arange(30))
+        return ImplicitALS(factors=3, l2=0.1, iterations=2, seed=seed).fit(x).score(np.arange(30))
 
     np.testing.assert_array_equal(scores(1), scores(1))
     assert np.abs(scores(1) - scores(2)).max() > 1e-3
