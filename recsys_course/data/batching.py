@@ -18,13 +18,13 @@ def batches(
 
     Chapter 1 builds the general pipeline (map, cache, shuffle, batch, prefetch), which handles one row at a time. Where
     all rows fit in memory, whole batches can be gathered at once, hundreds of times faster: the columns become tensors
-    once, and each batch is one gather by column.
+    once, and a batch is one gather a column.
 
     Args:
       columns: arrays of the same length by name, ``[num_rows, ...]``; text as str or bytes; pandas columns serve, too.
       batch_size: rows a batch; the last batch holds what is left.
-      shuffle: a new order every epoch. The orders follow from ``seed`` alone: the first, second, ... pass over a
-        freshly made dataset is the same in every process.
+      shuffle: all rows in a new order every epoch. The orders follow from ``seed`` alone: the first, second, ... pass
+        over a freshly made dataset is the same in every process.
       seed: used only when ``shuffle`` is set.
 
     Returns:
@@ -41,28 +41,28 @@ def batches(
     num_rows = next(iter(lengths.values()))
     if num_rows < 1 or batch_size < 1:
         raise ValueError(f"At least one row and a batch size of at least 1 are needed: {num_rows=}, {batch_size=}.")
-    tensors = {name: tf.convert_to_tensor(np.asarray(values)) for name, values in columns.items()}
-    starts = tf.data.Dataset.range(0, num_rows, batch_size)
-
-    if shuffle:
-        # One random number an epoch, drawn anew whenever an iterator is made; the order of all rows follows from it.
-        epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
-
-        def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            order = tf.random.experimental.stateless_shuffle(tf.range(num_rows), seed=[seed, number])
-
-            def gather(start: tf.Tensor) -> dict[str, tf.Tensor]:
-                rows = order[start : start + batch_size]
-                return {name: tf.gather(values, rows) for name, values in tensors.items()}
-
-            return starts.map(gather)
-
-        dataset = epochs.flat_map(epoch)
-    else:
-
-        def slices(start: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {name: values[start : start + batch_size] for name, values in tensors.items()}
-
-        dataset = starts.map(slices)
     num_batches = -(-num_rows // batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
+    tensors = {name: tf.convert_to_tensor(np.asarray(values)) for name, values in columns.items()}
+
+    def rows_from(start: tf.Tensor) -> tf.Tensor:
+        return tf.range(start, tf.minimum(start + batch_size, num_rows))
+
+    def in_order(start: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {name: tf.gather(values, rows_from(start)) for name, values in tensors.items()}
+
+    def shuffled(start: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        # A permutation computed place by place: no epoch begins with a pause to shuffle, and none is held in memory.
+        rows = tf.random.experimental.index_shuffle(rows_from(start), [seed, epoch], num_rows - 1)
+        return {name: tf.gather(values, rows) for name, values in tensors.items()}
+
+    starts = tf.data.Dataset.range(0, num_rows, batch_size)
+    if shuffle:
+        # One random number an epoch: drawn anew whenever an iterator is made, the same for all batches of that epoch.
+        epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+        epoch_of_batch = epochs.flat_map(lambda epoch: tf.data.Dataset.from_tensors(epoch).repeat(num_batches))
+        dataset = tf.data.Dataset.zip(starts, epoch_of_batch)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    else:
+        dataset = starts
+    gather = shuffled if shuffle else in_order
+    return dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)

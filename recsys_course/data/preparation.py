@@ -6,9 +6,11 @@ import contextlib
 import errno
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from tqdm.auto import tqdm
 
 from recsys_course.data import decoding, sources
 from recsys_course.data.integrity import Damaged, check, publish, seal, workshop
@@ -70,16 +72,21 @@ def prepare(name: str) -> Prepared:
         if missing:
             _need_space(name, root)
             with _full_disk_explained(name, root):
-                info = _builder(name, missing[0], work)
-                address = info.builder_config.download_url
-                archive, source = sources.fetch(name, address, info.url_infos[address].checksum, work)
+                builder = _builder(name, missing[0], work)
+                address = builder.builder_config.download_url
+                archive, source = sources.fetch(name, address, builder.url_infos[address].checksum, work)
                 _build(name, missing, archive, source, root, work)
         return _ready(name, root)
 
 
-def prepare_from_archive(name: str, archive: Path) -> Prepared:
-    """Prepares a dataset from a folder laid out like GroupLens' archive, replacing what is prepared under that name."""
-    root = data_dir()
+def prepare_from_archive(name: str, archive: Path, root: Path) -> Prepared:
+    """Prepares a dataset from a folder laid out like GroupLens' archive, in place of what ``root`` holds of that name.
+
+    Args:
+      name: whose layout the archive has, for example ``latest-small`` for ``ratings.csv`` and ``movies.csv``.
+      archive: the unpacked archive, for example a folder ``ml-latest-small``.
+      root: the TFDS data folder.
+    """
     with workshop(root) as work, _full_disk_explained(name, root):
         _build(name, TABLES, archive, f"the folder {archive}", root, work)
     return _ready(name, root)
@@ -110,15 +117,43 @@ def _usable(folder: Path) -> bool:
 def _build(name: str, tables: tuple[str, ...] | list[str], archive: Path, source: str, root: Path, work: Path) -> None:
     for table in tables:
         builder = _builder(name, table, work / "tfds")
-        # TFDS' parser, features and writer, fed from a folder instead of a download.
-        builder._split_generators = lambda dl_manager, builder=builder: {
-            "train": builder._generate_examples(dir_path=str(archive))
-        }
-        with contextlib.redirect_stdout(io.StringIO()):  # it would announce the folder of the work in progress
-            builder.download_and_prepare(download_dir=work / "tfds" / "downloads", file_format="tfrecord")
+        with tqdm(total=_num_records(name, table, archive), desc=f"preparing {name}-{table}", unit="row") as progress:
+            # TFDS' parser, features and writer, fed from a folder instead of a download.
+            builder._split_generators = lambda dl_manager, builder=builder, progress=progress: {
+                "train": _counted(builder._generate_examples(dir_path=str(archive)), progress)
+            }
+            with _quiet_tfds():
+                builder.download_and_prepare(download_dir=work / "tfds" / "downloads", file_format="tfrecord")
         finished = prepared_folder(work / "tfds", name, table)
         seal(finished, source=source)
         publish(finished, prepared_folder(root, name, table), work)
+
+
+def _num_records(name: str, table: str, archive: Path) -> int:
+    """How many lines TFDS will read, for the progress bar; a header, where there is one, does not matter there."""
+    extension = "csv" if (archive / "ratings.csv").exists() else "dat"
+    file = {"ratings": "u.data", "movies": "u.item"}[table] if name == "100k" else f"{table}.{extension}"
+    with (archive / file).open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _counted(examples: Iterable, progress: tqdm) -> Iterator:
+    for example in examples:
+        yield example
+        progress.update()
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """One bar of ours instead of TFDS' several, and no announcement of the folder that the work in progress has."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 def _builder(name: str, table: str, root: Path):

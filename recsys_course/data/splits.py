@@ -48,9 +48,9 @@ def random_split(ratings: pd.DataFrame, validation: float = 0.1, test: float = 0
 
 
 def temporal_split(ratings: pd.DataFrame, validation: float = 0.1, test: float = 0.1) -> Split:
-    """Cuts the whole table at two moments, into train, then validation, then test: nothing in train is as late as the rest.
+    """Cuts the whole table at two moments: all of train is earlier than all of validation, and that than all of test.
 
-    Ties: the nominal cut lies ``share`` of the rows before the end; every row that has the time stamp found there goes
+    Ties: a nominal cut lies the share asked for before the end; every row that has the time stamp found there goes
     to the later part. So one time stamp never stands on both sides of a cut, and the later parts may be a little larger
     than asked.
 
