@@ -224,6 +224,13 @@ ALL = [
 
 
 @pytest.mark.parametrize("metric", ALL)
+def test_a_hit_at_rank_k_is_the_last_that_counts(metric):
+    held = metrics.HeldOutRanks([4], [0], [0])
+    assert metric(held, 3) == 0
+    assert metric(held, 4) > 0
+
+
+@pytest.mark.parametrize("metric", ALL)
 @pytest.mark.parametrize("k", [0, -3, 1.5, "10"])
 def test_bad_k(metric, k):
     held = metrics.rank_held_out(from_table(SCORES), HELD_OUT)
