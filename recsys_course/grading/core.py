@@ -186,7 +186,8 @@ def check(id: str, answer: Any) -> None:
     try:
         verdict = _courses_own(find(id), answer) or grade(id, answer)
     except KeyboardInterrupt as interrupt:
-        verdict = _verdict(find(id), "raised", lines=messages.describe_error(interrupt))
+        lines = [*getattr(interrupt, "__notes__", []), *messages.describe_error(interrupt)]
+        verdict = _verdict(find(id), "raised", lines=lines)
         if os.environ.get("COURSE_GRADING") != "1":
             print(verdict.message)
             raise
@@ -249,11 +250,15 @@ def _judge_by_reference(found: Exercise, answer: Any) -> Verdict:
     for number, case in enumerate(found.cases, start=1):
         expected = found.reference(*case.copied().args, **case.copied().kwargs)
         given = case.copied()
-        got, error = _outcome(answer, given)
-        if isinstance(error, NotImplementedError) or got is Ellipsis:
-            return _not_attempted(found)
         where = f"case {number} of {len(found.cases)}"
         lines = [messages.field("called", messages.call(found.answer, found.reference, case.args, case.kwargs))]
+        try:
+            got, error = _outcome(answer, given)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(lines[0])
+            raise
+        if isinstance(error, NotImplementedError) or got is Ellipsis:
+            return _not_attempted(found)
         if error is not None:
             lines += messages.describe_error(error)
             if isinstance(error, TypeError) and messages.learners_line(error) is None:
