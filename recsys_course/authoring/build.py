@@ -99,22 +99,18 @@ def build_chapter(project: Project, chapter: Chapter, watcher: Watcher, *, force
 def stale(project: Project, chapter: Chapter) -> list[str]:
     """The files of a chapter that are not what its source says, each with the reason; empty when all are fresh."""
     derived = derive(project, chapter)
-    expected = (
-        (chapter.source, derived.source, "its set-up cell or header is not the template's"),
-        (
-            chapter.solution,
+    stripped = "it is not the source with the answers taken out"
+    expected = {
+        chapter.source: (derived.source, "its set-up cell, header or layout is not as course build writes it"),
+        chapter.solution: (
             notebooks.notebook_text(derived.solution),
             "its prose, ids or metadata differ from the source",
         ),
-        (chapter.script, derived.script, "it is not the source with the answers taken out"),
-        (
-            chapter.notebook,
-            notebooks.notebook_text(derived.notebook),
-            "it is not the source with the answers taken out",
-        ),
-    )
+        chapter.script: (derived.script, stripped),
+        chapter.notebook: (notebooks.notebook_text(derived.notebook), stripped),
+    }
     found = []
-    for path, text, reason in expected:
+    for path, (text, reason) in expected.items():
         name = path.relative_to(project.root).as_posix()
         if not path.is_file():
             found.append(f"{name}: missing")

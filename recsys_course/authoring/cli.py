@@ -1,17 +1,293 @@
-"""The command ``course``: make, run and grade the course from anywhere in the repository."""
+"""The command ``course``: make, run and grade the course from anywhere in the repository.
+
+Every command is a few lines on a module that does the work and is imported only then: ``course --help`` answers at
+once, and no command but those that need it waits for TensorFlow.
+"""
 
 from __future__ import annotations
 
-import typer
+import subprocess
+import sys
+from typing import Annotated
 
-app = typer.Typer(help="Make, run and grade the course.", no_args_is_help=True)
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from recsys_course.authoring.project import Chapter, CourseError, UsageError, find_project
+
+OK, NOT_OK, USAGE, STOPPED = 0, 1, 2, 130
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Course(TyperGroup):
+    """Turns what a person can put right into a message and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            status, message = USAGE, f"course: {error}"
+        except CourseError as error:
+            status, message = NOT_OK, f"course: {error}"
+        except KeyboardInterrupt:
+            status, message = STOPPED, "\nstopped; what was finished before is kept"
+        err.print(message, markup=False, soft_wrap=True)
+        raise typer.Exit(status)
+
+
+app = typer.Typer(
+    cls=Course,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Numbers = Annotated[list[str] | None, typer.Argument(metavar="[N]...", help="Chapters by number; all by default.")]
 
 
 @app.callback()
 def course() -> None:
-    """Make, run and grade the course."""
+    """From raw ratings to a running recommender: run the chapters, solve their exercises, have them graded.
+
+    A first session:
+
+    ```
+    course list          what there is, and how far you are
+    course run 3         run chapter 3's solution here
+    jupyter lab          open chapters/03_retrieval.ipynb, solve 3.1
+    course hint 3.1      one hint; once more for the next
+    course check 3.1     grade your answer
+    ```
+
+    Exit status: 0 solved or done, 1 not, 2 a command that cannot be understood.
+    """
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the chapters and their exercises: kind, difficulty, minutes, and whether you have solved them."""
+    from rich.table import Table
+
+    from recsys_course.authoring.exercises import read_progress
+
+    project = find_project()
+    progress = read_progress(project.root)
+    for chapter in project.chapters:
+        notebook = _source(chapter)
+        title = next((line[2:] for cell in notebook.cells for line in cell.source.splitlines() if line[:2] == "# "), "")
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
+        for heading in ("", "exercise", "kind", "difficulty", "minutes", "yours"):
+            table.add_column(heading, justify="right" if heading == "minutes" else "left")
+        for text in _exercises(chapter).values():
+            outcome = progress.get(text.id, {}).get("outcome", "")
+            difficulty = "●" * text.difficulty + "○" * (5 - text.difficulty)
+            colour = {"solved": "green", "": "dim", "not attempted": "dim"}.get(outcome, "red")
+            state = f"[{colour}]{outcome or 'not graded yet'}[/]"
+            table.add_row(text.id, text.title, text.kind, difficulty, str(text.minutes), state)
+        out.print(table)
+        out.print()
+
+
+@app.command()
+def check(
+    what: Annotated[str, typer.Argument(metavar="N[.M]", help="A chapter, or one exercise of it.")],
+) -> None:
+    """Grade your answers: a chapter's, or one.
+
+    ```
+    course check 3       all exercises of chapter 3
+    course check 3.1     one
+    ```
+
+    You may work in the notebook or in the script beside it; whichever you saved last is graded. It is the same as
+    `pytest --nbval chapters/03_retrieval.ipynb -k 3.1`.
+    """
+    from recsys_course.authoring.learner import sync_notebook
+
+    project = find_project()
+    chapter = project.chapter(what.partition(".")[0])
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(chapter.notebook)]
+    if "." in what:
+        _exercise(chapter, what)
+        command += ["-k", what]
+    if done := sync_notebook(project, chapter):
+        out.print(done, markup=False, soft_wrap=True)
+    status = subprocess.run(command, cwd=project.root).returncode
+    raise typer.Exit(status if status in (OK, NOT_OK) else STOPPED if status == 2 else NOT_OK)
+
+
+@app.command()
+def hint(
+    what: Annotated[str, typer.Argument(metavar="N.M", help="An exercise.")],
+    again: Annotated[bool, typer.Option("--again", help="Show the last hint once more.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all hints.")] = False,
+) -> None:
+    """Show the next hint for an exercise. Each call tells a little more.
+
+    ```
+    course hint 3.1          the first hint, then the second, ...
+    course hint 3.1 --again  the last one once more
+    course hint 3.1 --all    all of them
+    ```
+    """
+    from rich.markdown import Markdown
+
+    from recsys_course.authoring.learner import hints_to_show
+
+    project = find_project()
+    text = _exercise(project.chapter(what.partition(".")[0]), what)
+    shown = hints_to_show(project, text, again=again, every=every)
+    for number in shown:
+        out.print(f"[bold]{text.id} {text.title} · hint {number + 1} of {len(text.hints)}[/]")
+        out.print(Markdown(text.hints[number]))
+    if not text.hints:
+        out.print(f"{text.id} has no hints.")
+    elif not shown:
+        out.print(f"There are no more hints for {text.id}: `course hint {text.id} --all` shows all {len(text.hints)}.")
+
+
+@app.command()
+def run(
+    numbers: Numbers = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even what is still valid.")] = False,
+) -> None:
+    """Run the chapters' solutions on this machine. What has not changed since its last run is reused.
+
+    ```
+    course run           every chapter
+    course run 1 3       two of them
+    COURSE_DATASET=latest-small course run 3
+    ```
+    """
+    from recsys_course.authoring.build import derive
+    from recsys_course.authoring.display import Display
+    from recsys_course.authoring.run import run_chapter
+
+    project = find_project()
+    with Display(out) as display:
+        for chapter in project.selected(numbers):
+            run_chapter(chapter, derive(project, chapter).solution, display, force=force)
+
+
+@app.command()
+def build(
+    numbers: Numbers = None,
+    check: Annotated[bool, typer.Option("--check", help="Only list what is not up to date.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Execute the solutions even where nothing changed.")] = False,
+) -> None:
+    """For authors: make everything that is derived from `solutions/NN_name.py`.
+
+    That is the executed solution notebook, and the learner's script and notebook with the answers taken out. Where
+    nothing has changed, no byte changes.
+
+    ```
+    course build 3       after editing solutions/03_retrieval.py
+    course build --check exit status 1 if any derived file is stale, with the reason
+    ```
+    """
+    from recsys_course.authoring.build import build_chapter, orphans, stale
+    from recsys_course.authoring.display import Display
+
+    project = find_project()
+    chapters = project.selected(numbers)
+    if check:
+        found = [line for chapter in chapters for line in stale(project, chapter)] + orphans(project)
+        for line in found:
+            out.print(line, markup=False, soft_wrap=True)
+        out.print("stale; `course build` makes it fresh" if found else "everything derived is fresh")
+        raise typer.Exit(NOT_OK if found else OK)
+    with Display(out) as display:
+        for chapter in chapters:
+            written = build_chapter(project, chapter, display, force=force)
+            names = ", ".join(path.relative_to(project.root).as_posix() for path in written)
+            out.print(f"{chapter.stem:<18} {'wrote ' + names if written else 'is up to date'}", soft_wrap=True)
+
+
+@app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(help="100k, latest-small, 1m, 20m or 25m.")] = None,
+) -> None:
+    """Make sure that a MovieLens dataset is on this machine, and say where it came from.
+
+    Without a name it is what `COURSE_DATASET` says, else 100k.
+    """
+    import os
+
+    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    from recsys_course import data as datasets
+
+    try:
+        datasets.ensure_dataset(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except datasets.DatasetError as error:
+        raise CourseError(str(error)) from error
+
+
+@app.command()
+def site() -> None:
+    """Build the course's site into `site/`, from what the notebooks really printed."""
+    from recsys_course.authoring.pages import build_site
+
+    folder = build_site(find_project().root)
+    out.print(f"The site is in {folder / 'index.html'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def welcome() -> None:
+    """Say what to open first, and show what this machine's own model recommends."""
+    from recsys_course.authoring.learner import recommendations
+
+    project = find_project()
+    chapter, text = recommendations(project)
+    out.print(f"\n{text}\n", markup=False, soft_wrap=True)
+    page = project.root / "site" / "index.html"
+    lines = [f"That is what the model of chapter {chapter.number} recommends, trained on this machine."]
+    if page.is_file():
+        lines.append(f"Read     {page.as_uri()}")
+    first = project.chapters[0]
+    lines += [
+        f"Solve    {sys.executable} -m jupyter lab {first.notebook.relative_to(project.root).as_posix()}",
+        "Grade    course check 1.1        (course --help shows the rest)",
+    ]
+    out.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _source(chapter: Chapter):
+    from recsys_course.authoring.notebooks import read_script
+
+    return read_script(chapter.source.read_text(encoding="utf-8"))
+
+
+def _exercises(chapter: Chapter) -> dict:
+    """A chapter's exercises by id."""
+    from recsys_course.authoring.exercises import read_exercises
+
+    return {text.id: text for text in read_exercises(_source(chapter))}
+
+
+def _exercise(chapter: Chapter, what: str):
+    """One exercise; UsageError lists the valid ones."""
+    exercises = _exercises(chapter)
+    if what not in exercises:
+        have = ", ".join(f"{text.id} ({text.title})" for text in exercises.values()) or "none"
+        raise UsageError(f"there is no exercise {what}; chapter {chapter.number} has: {have}")
+    return exercises[what]
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    # Notebooks are checked with jsonschema, which spends two seconds on a grammar of web addresses where the package
+    # for it is installed. No notebook needs it; None makes jsonschema go on without.
+    sys.modules.setdefault("rfc3987_syntax", None)
+    app(prog_name="course")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,17 @@
-"""The learner's two views of a chapter, script and notebook, kept saying the same."""
+"""What a learner meets between chapter and grade: two views of a chapter, hints, and what the models recommend."""
 
 from __future__ import annotations
+
+import json
 
 import nbformat
 
 from recsys_course.authoring import notebooks
 from recsys_course.authoring.build import back_up
+from recsys_course.authoring.exercises import ExerciseText
 from recsys_course.authoring.files import write_if_changed
 from recsys_course.authoring.project import Chapter, CourseError, Project
+from recsys_course.authoring.run import read_notebook
 
 
 def sync_notebook(project: Project, chapter: Chapter) -> str | None:
@@ -51,3 +55,44 @@ def sync_notebook(project: Project, chapter: Chapter) -> str | None:
         done += f" (as it was before: {copy.relative_to(project.root).as_posix()})"
     write_if_changed(notebook, notebooks.notebook_text(merged))
     return done
+
+
+def hints_to_show(project: Project, exercise: ExerciseText, *, again: bool = False, every: bool = False) -> list[int]:
+    """Which hints a learner gets now, counted from 0, and remember how far they are.
+
+    Args:
+        project: The checkout; what was shown is kept in its ``.course/hints.json``.
+        exercise: The exercise with its hints.
+        again: The last one shown instead of the next.
+        every: All of them.
+    """
+    path = project.state / "hints.json"
+    try:
+        seen = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        seen = {}
+    before = min(seen.get(exercise.id, 0), len(exercise.hints))
+    if again:
+        return [before - 1] if before else []
+    after = len(exercise.hints) if every else min(before + 1, len(exercise.hints))
+    write_if_changed(path, json.dumps(seen | {exercise.id: after}, indent=1, sort_keys=True) + "\n")
+    return list(range(0 if every else before, after))
+
+
+def recommendations(project: Project) -> tuple[Chapter, str]:
+    """What the last chapter that recommends films printed when it ran on this machine.
+
+    Returns:
+        The chapter, and the text of the cell tagged ``recommendations``.
+
+    Raises:
+        CourseError: No chapter with such a cell has been run here.
+    """
+    for chapter in reversed(project.chapters):
+        ran = read_notebook(chapter.run)
+        for cell in ran.cells if ran is not None else []:
+            if "recommendations" in cell.metadata.get("tags", []):
+                texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+                if text := "\n".join(part.strip("\n") for part in texts if part):
+                    return chapter, text
+    raise CourseError("no model has been run here that recommends films: `course run` does it")

@@ -11,6 +11,10 @@ class CourseError(Exception):
     """Something a reader or an author can put right. The message says what was expected, what came, and what to do."""
 
 
+class UsageError(CourseError):
+    """A name that does not exist, or a command given in the wrong place."""
+
+
 @dataclass(frozen=True)
 class Chapter:
     """One chapter's files. Only ``source`` is edited by hand."""
@@ -68,12 +72,16 @@ class Project:
         return [Chapter(self.root, path.stem) for path in sorted(self.root.glob("solutions/[0-9][0-9]_*.py"))]
 
     def chapter(self, number: str | int) -> Chapter:
-        """The chapter with this number; CourseError lists the valid ones."""
+        """The chapter with this number; UsageError lists the valid ones."""
         for chapter in self.chapters:
             if str(number).strip().lstrip("0") == str(chapter.number) or number == chapter.stem:
                 return chapter
         have = ", ".join(f"{chapter.number} ({chapter.stem[3:]})" for chapter in self.chapters) or "none yet"
-        raise CourseError(f"there is no chapter {number}; chapters: {have}")
+        raise UsageError(f"there is no chapter {number}; chapters: {have}")
+
+    def selected(self, numbers: list[str] | None) -> list[Chapter]:
+        """The chapters with these numbers, or all of them."""
+        return [self.chapter(number) for number in numbers] if numbers else self.chapters
 
     @property
     def package_url(self) -> str:
@@ -98,7 +106,8 @@ def find_project(start: Path | None = None) -> Project:
         start: A folder in the checkout; the current one by default.
 
     Raises:
-        CourseError: No such parent, or the table lacks ``repository`` (as "owner/name") or ``branch``.
+        UsageError: There is no such parent.
+        CourseError: The table lacks ``repository`` (as "owner/name") or ``branch``.
     """
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
@@ -115,4 +124,4 @@ def find_project(start: Path | None = None) -> Project:
                 f"got repository = {repository!r}, branch = {branch!r}"
             )
         return Project(folder, repository, branch)
-    raise CourseError(f"{start} is not inside the course: change into the folder that you cloned, then try again")
+    raise UsageError(f"{start} is not inside the course: change into the folder that you cloned, then try again")
