@@ -233,11 +233,12 @@ def _judge_by_properties(found: Exercise, answer: Any) -> Verdict:
     except NotImplementedError:
         return _not_attempted(found)
     except (Exception, SystemExit) as error:
-        reason = "" if messages.learners_line(error) else f"{found.answer} is not what this exercise can use"
-        lines = messages.describe_error(error)
-        if reason:
+        checked_by = found.judge.__code__.co_filename
+        lines, told = messages.describe_error(error, checked_by), ""
+        if messages.learners_line(error, checked_by) is None:
+            told = f"{found.answer} is not what this exercise can use"
             lines.append(messages.field("got", messages.show(answer)))
-        return _verdict(found, "raised", reason, lines)
+        return _verdict(found, "raised", told, lines)
     return _verdict(found, "solved")
 
 

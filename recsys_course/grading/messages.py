@@ -87,9 +87,13 @@ def call(name: str, function: Callable, args: tuple, kwargs: Mapping[str, Any]) 
     return "\n".join(lines)
 
 
-def learners_line(error: BaseException) -> tuple[int, str] | None:
-    """Return number and text of the deepest line of the learner's own code in an error's traceback, if there is one."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_learners(frame.filename)]
+def learners_line(error: BaseException, checked_by: str = "") -> tuple[int, str] | None:
+    """Return number and text of the deepest line of the learner's own code in an error's traceback, if there is one.
+
+    ``checked_by`` is the file of the check, which is no learner's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename != checked_by and _is_learners(frame.filename)]
     if not own:
         return None
     return own[-1].lineno or 0, linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
@@ -101,7 +105,7 @@ def _is_learners(filename: str) -> bool:
     return not filename.startswith(_LIBRARIES) and "site-packages" not in filename and "dist-packages" not in filename
 
 
-def describe_error(error: BaseException) -> list[str]:
+def describe_error(error: BaseException, checked_by: str = "") -> list[str]:
     """Return the lines that tell of an error in the learner's code: what it was, and their own line where it rose."""
     if isinstance(error, SystemExit):
         text = "your code called exit(): return a value instead"
@@ -112,6 +116,6 @@ def describe_error(error: BaseException) -> list[str]:
     else:
         text = f"{type(error).__name__}: {_cut(str(error).strip() or '(no message)', 400)}"
     lines = [field("raised", text)]
-    if (line := learners_line(error)) is not None:
+    if (line := learners_line(error, checked_by)) is not None:
         lines.append(field("your line", f"{line[0]}: {line[1]}" if line[1] else str(line[0])))
     return lines
