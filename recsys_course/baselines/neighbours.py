@@ -55,9 +55,9 @@ class ItemKNN(Recommender):
 def _largest(rows: np.ndarray, k: int) -> sparse.csr_matrix:
     """Keeps the `k` largest positive entries of each row; of equal ones those furthest left."""
     if k < rows.shape[1]:
-        # A partial sort alone would leave the choice among equals to the NumPy build.
-        threshold = np.partition(rows, -k, axis=1)[:, [-k]]
+        # Found by value, not by argsort, which would leave the choice among equals to the NumPy build.
+        threshold = np.sort(rows, axis=1)[:, [-k]]
         above, equal = rows > threshold, rows == threshold
         room = k - above.sum(axis=1, keepdims=True)
-        rows = np.where(above | (equal & (np.cumsum(equal, axis=1) <= room)), rows, 0)
+        rows = np.where(above | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room)), rows, 0)
     return sparse.csr_matrix(rows)
