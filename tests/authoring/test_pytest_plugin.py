@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 # Imported here, before pytester remembers what is imported: some of what these need cannot be imported twice.
 from recsys_course.authoring import notebook_items  # noqa: F401
-from recsys_course.grading import core
+from recsys_course.grading import registry
 
 pytest_plugins = ["pytester"]
 
@@ -63,7 +63,7 @@ def grade(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     pytester.makepyprojecttoml('[tool.recsys_course]\nrepository = "someone/course"\nbranch = "main"')
 
     def run(notebooks: dict[str, NotebookNode], *arguments: str) -> pytest.RunResult:
-        monkeypatch.setattr(core, "_exercises", {})  # as in a process of its own
+        monkeypatch.setattr(registry, "_exercises", {})  # as in a process of its own
         for name, notebook in notebooks.items():
             # As JSON, because nbformat.write would put right what an editor has left wrong.
             pytester.path.joinpath(f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")

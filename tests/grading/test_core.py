@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from recsys_course.grading import core
+from recsys_course.grading import registry
 from recsys_course.grading.core import GradingError, Wrong, check, exercise, find, grade, inputs
 
 
@@ -32,7 +32,7 @@ def handed_out(ranked, relevant, k):
 
 @pytest.fixture(autouse=True)
 def exercises(monkeypatch):
-    monkeypatch.setattr(core, "_exercises", {})
+    monkeypatch.setattr(registry, "_exercises", {})
     monkeypatch.delenv("COURSE_GRADING", raising=False)
     exercise(
         "99.1",
