@@ -36,8 +36,9 @@ def _training_batches(answer: Any) -> None:
         raise Wrong("the elements are single rows: nothing stacks them into batches", got=first[:3])
     for epoch in (first, second):
         _check_each_row_once(epoch, num_rows)
-        _check_sizes([len(batch) for batch in epoch], num_rows, batch_size)
     _check_mixing(first, second)
+    for epoch in (first, second):
+        _check_sizes([len(batch) for batch in epoch], num_rows, batch_size)
     _check_buffer(first, second, num_rows)
     if times_read() != 1:
         raise Wrong(
