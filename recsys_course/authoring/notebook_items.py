@@ -26,7 +26,7 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 from recsys_course.authoring.exercises import ExerciseText, read_exercises
 from recsys_course.authoring.notebooks import exercise_of_cells
 from recsys_course.authoring.run import KERNEL_ENVIRONMENT
-from recsys_course.grading import Exercise, exercise_ids, find
+from recsys_course.grading import Exercise, Verdict, exercise_ids, find
 from recsys_course.grading.messages import compose, field
 
 GRADING_ENVIRONMENT = {
@@ -112,14 +112,6 @@ class Failure:
         return [field("raised", self.text)] + ([field("your line", self.line)] if self.line else [])
 
 
-@dataclass(frozen=True)
-class Result:
-    """How an exercise did. ``outcome`` is one of the verdict's, or "check cell missing" or "check cell edited"."""
-
-    outcome: str
-    message: str
-
-
 class ChapterFile(CourseFile):
     """A learner's notebook: its stored outputs count for nothing, its check cells for everything."""
 
@@ -148,7 +140,7 @@ class ChapterFile(CourseFile):
             chapters = {str(int(number[0]))}
         return [id for chapter in sorted(chapters, key=int) for id in exercise_ids(int(chapter))]
 
-    def grade(self, exercise: Exercise) -> Result:
+    def grade(self, exercise: Exercise) -> Verdict:
         """Run the notebook down to the exercise's check cell, and say what came of it."""
         check = self.check_cells[exercise.id]
         if check is None:
@@ -156,16 +148,21 @@ class ChapterFile(CourseFile):
             told = "put this back, in a cell of its own below your answer, and grade again"
             lines = [field("cell", exercise.check_cell)]
             outcome = "check cell edited" if tried else "check cell missing"
-            return Result(outcome, compose(exercise.id, outcome, told, lines))
+            return Verdict(outcome, compose(exercise.id, outcome, told, lines))
         self._run_down_to(check)
         failure = self.failures[check]
         if failure is None:
-            return Result("solved", compose(exercise.id, "solved"))
+            return Verdict("solved", compose(exercise.id, "solved"))
         if failure.name == "GradingError" and (head := re.match(r"\S+ \S+ (not attempted|wrong|raised)", failure.text)):
             outcome = head[1]
             above = self._failure_above(exercise, check) if outcome == "raised" else None
-            return self._raised(exercise, above) if above else Result(outcome, failure.text)
-        return self._raised(exercise, self._failure_above(exercise, check) or failure)
+            return self._raised(exercise, above) if above else Verdict(outcome, failure.text)
+        if (above := self._failure_above(exercise, check)) is not None:
+            return self._raised(exercise, above)
+        if failure.name == "NameError" and f"'{exercise.answer}'" in failure.text:
+            told = f"{exercise.answer} has no value here: does the exercise's cell still define it?"
+            return Verdict("raised", compose(exercise.id, "raised", told))
+        return self._raised(exercise, failure)
 
     def _check_cell(self, exercise: Exercise) -> int | None:
         canonical = ast.dump(ast.parse(exercise.check_cell))
@@ -176,11 +173,11 @@ class ChapterFile(CourseFile):
         own = (self.failures[i] for i in range(check) if self.owners[i] == exercise.id)
         return next((failure for failure in own if failure is not None), None)
 
-    def _raised(self, exercise: Exercise, failure: Failure) -> Result:
+    def _raised(self, exercise: Exercise, failure: Failure) -> Verdict:
         if failure.name == "NotImplementedError":
             told = "write your answer in the exercise's cell, then grade again"
-            return Result("not attempted", compose(exercise.id, "not attempted", told))
-        return Result("raised", compose(exercise.id, "raised", "", failure.lines()))
+            return Verdict("not attempted", compose(exercise.id, "not attempted", told))
+        return Verdict("raised", compose(exercise.id, "raised", "", failure.lines()))
 
     def trouble(self) -> str:
         """The first cell that failed and belongs to no answer, in a line; "" where all ran."""
@@ -222,9 +219,7 @@ class ChapterFile(CourseFile):
         if name == "GradingError":
             return Failure(name, text, is_fatal=self.timed_out)
         if self.timed_out:
-            text = (
-                f"not finished after {limit:g} seconds: a loop that never ends? (only slow: --nbval-cell-timeout=600)"
-            )
+            text = f"not finished after {limit:g} s: a loop that never ends? (only slow: --nbval-cell-timeout=600)"
             return Failure("Timeout", text, line, is_fatal=True)
         return Failure(name, f"{name}: " + re.sub(r" \(\S+, line \d+\)$", "", text), line)
 
@@ -237,7 +232,7 @@ class ExerciseItem(pytest.Item):
         self.exercise, self.text = exercise, text
 
     def runtest(self) -> None:
-        result = self.parent.grade(self.exercise)
+        verdict = self.parent.grade(self.exercise)
         self.user_properties.append(
             (
                 "exercise",
@@ -245,15 +240,15 @@ class ExerciseItem(pytest.Item):
                     "id": self.exercise.id,
                     "title": self.text.title,
                     "hint": next(iter(self.text.hints), ""),
-                    "outcome": result.outcome,
-                    "message": result.message,
+                    "outcome": verdict.outcome,
+                    "message": verdict.message,
                     "notebook": str(self.path),
                     "trouble": self.parent.trouble(),
                 },
             )
         )
-        if result.outcome != "solved":
-            raise NotSolved(result.message)
+        if verdict.outcome != "solved":
+            raise NotSolved(verdict.message)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> object:
         return str(excinfo.value) if isinstance(excinfo.value, NotSolved) else super().repr_failure(excinfo)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from recsys_course.grading.messages import field
 
 NBVAL_CELL_TIMEOUT = 2000  # nbval's own default, in seconds: half an hour for a loop that never ends
 CELL_TIMEOUT = 120
@@ -73,22 +75,35 @@ class Gradebook:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for notebook, group in groupby(self.graded, key=lambda graded: graded["notebook"]):
-            exercises = list(group)
             terminalreporter.section(Path(notebook).name)
-            for graded in exercises:
-                if graded["outcome"] != "solved":
-                    terminalreporter.line("")
-                    terminalreporter.line(graded["message"], **_colour(graded["outcome"]))
-                    for line in _hint_lines(graded):
-                        terminalreporter.line(line)
-            if trouble := exercises[-1]["trouble"]:
-                terminalreporter.line("")
-                terminalreporter.line(f"A cell outside the exercises failed, {trouble}", yellow=True)
-            terminalreporter.line("")
-            for graded in exercises:
-                terminalreporter.line(_line(graded), **_colour(graded["outcome"]))
-            solved = sum(graded["outcome"] == "solved" for graded in exercises)
-            terminalreporter.line(f"  {solved} of {len(exercises)} solved")
+            _print_report(list(group), terminalreporter.line)
+
+
+def _print_report(exercises: list[dict[str, str]], print_line: Callable[..., None]) -> None:
+    """What is wrong and a hint, exercise by exercise; then the table."""
+    unsolved = [graded for graded in exercises if graded["outcome"] != "solved"]
+    for graded in unsolved:
+        head, *lines = graded["message"].splitlines()
+        if graded["outcome"] == "not attempted":  # the rest of its message is for the notebook
+            head, lines = f"{head} · {graded['title']}", []
+        elif lines:
+            lines[0] = textwrap.fill(lines[0], 100, subsequent_indent=" " * (12 if lines[0][2:8] == "raised" else 2))
+        print_line("")
+        print_line(head, **_colour(graded["outcome"]))
+        for line in lines + _hint_lines(graded):
+            print_line(line)
+    if trouble := exercises[-1]["trouble"]:
+        print_line("")
+        print_line(f"A cell outside the exercises failed, {trouble}", yellow=True)
+    print_line("")
+    for graded in exercises:
+        print_line(_line(graded), **_colour(graded["outcome"]))
+    print_line("")
+    more = [graded["id"] for graded in unsolved if graded["hint"]][:1]
+    print_line(
+        f"{len(exercises) - len(unsolved)} of {len(exercises)} solved"
+        + "".join(f"; another hint: course hint {id}" for id in more)
+    )
 
 
 def _runs_notebooks(config: pytest.Config) -> bool:
@@ -118,8 +133,8 @@ def _graded(report: pytest.TestReport) -> dict[str, str] | None:
 
 def _line(graded: dict[str, str]) -> str:
     mark = graded["message"][0]
-    title = textwrap.shorten(graded["title"], 48, placeholder=" ...")
-    return f"  {mark} {graded['id']:<5} {title:<48} {graded['outcome']}"
+    title = textwrap.shorten(graded["title"], 40, placeholder=" ...")
+    return f"  {mark} {graded['id']:<5} {title:<40} {graded['outcome']}"
 
 
 def _colour(outcome: str) -> dict[str, bool]:
@@ -129,11 +144,9 @@ def _colour(outcome: str) -> dict[str, bool]:
 def _hint_lines(graded: dict[str, str]) -> list[str]:
     if graded["outcome"] in CATEGORY or not graded["hint"]:
         return []
-    paragraphs = [" ".join(part.split()) if "```" not in part else part for part in graded["hint"].split("\n\n")]
-    text = "\n".join(part if "```" in part else textwrap.fill(part, 88) for part in paragraphs)
-    return ("  hint      " + text.replace("\n", "\n" + " " * 12)).splitlines() + [
-        f"            (the next one: course hint {graded['id']})"
-    ]
+    paragraphs = graded["hint"].split("\n\n")
+    text = "\n".join(part if "```" in part else textwrap.fill(" ".join(part.split()), 88) for part in paragraphs)
+    return field("hint", text).splitlines()
 
 
 def _record(notebook: Path, exercises: list[dict[str, str]]) -> None:

@@ -31,7 +31,8 @@ __all__ = [
     "inputs",
 ]
 
-Outcome = Literal["solved", "wrong", "not attempted", "raised"]
+# The last two come from the grading of a whole notebook alone.
+Outcome = Literal["solved", "wrong", "not attempted", "raised", "check cell missing", "check cell edited"]
 
 
 class GradingError(AssertionError):

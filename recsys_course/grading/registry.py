@@ -24,7 +24,7 @@ class Wrong(Exception):
 
     Args:
         message: One or two sentences that name the mistake.
-        given: The input it was seen on.
+        given: The input it was seen on. A text is shown as it is, any other value as a value.
         expected: What the answer should have been.
         got: What it was.
     """
@@ -32,7 +32,8 @@ class Wrong(Exception):
     def __init__(self, message: str, *, given: Any = _MISSING, expected: Any = _MISSING, got: Any = _MISSING):
         super().__init__(message)
         values = {"given": given, "expected": expected, "got": got}
-        self.lines = [messages.field(k, messages.show(v)) for k, v in values.items() if v is not _MISSING]
+        texts = {k: v if isinstance(v, str) else messages.show(v) for k, v in values.items() if v is not _MISSING}
+        self.lines = [messages.field(k, text) for k, text in texts.items()]
 
 
 @dataclass(frozen=True)

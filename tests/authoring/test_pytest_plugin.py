@@ -74,10 +74,9 @@ def grade(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 def table(result: pytest.RunResult) -> dict[str, str]:
     """The outcomes in the table that ends the report, by exercise."""
-    lines = result.outlines[
-        max(i for i, line in enumerate(result.outlines) if line.startswith("===") and ".ipynb" in line) :
-    ]
-    return {line.split()[1]: line[58:].strip() for line in lines if line[:6].strip() and line[4:7] == "99."}
+    heading = max(i for i, line in enumerate(result.outlines) if line.startswith("===") and ".ipynb" in line)
+    lines = result.outlines[heading:]
+    return {line.split()[1]: line[50:].strip() for line in lines if line[:6].strip() and line[4:7] == "99."}
 
 
 def cell_of(notebook: NotebookNode, text: str) -> NotebookNode:
@@ -104,13 +103,13 @@ def test_a_chapter_is_graded_exercise_by_exercise(grade, pytester):
             "  expected  6",
             "  got       9",
             "  hint      Look up the word double.",
-            "○ 99.2 not attempted",
+            "○ 99.2 not attempted · The triple of a number",
             "  hint      Look up the word triple.",
             "✘ 99.3 raised · case 2 of 2",
             "  called    halve(0)",
             "  raised    ZeroDivisionError: division by zero",
             "  your line 3: return x * x / part",
-            "  1 of 4 solved",
+            "1 of 4 solved; another hint: course hint 99.1",
             "*1 wrong, 1 not attempted, 1 raised, 1 solved*",
         ],
     )
@@ -147,7 +146,9 @@ def test_two_workers_grade_two_notebooks_each_in_one_kernel(grade, pytester):
     result = grade(notebooks, "-n", "2")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*= one.ipynb =*", "  4 of 4 solved", "*= two.ipynb =*", "  3 of 4 solved"])
+    result.stdout.fnmatch_lines(
+        ["*= one.ipynb =*", "4 of 4 solved", "*= two.ipynb =*", "3 of 4 solved; another hint: course hint 99.2"]
+    )
     assert [pytester.path.joinpath(f"{name}.txt").read_text() for name in notebooks] == ["start ", "start "]
 
 
@@ -214,7 +215,7 @@ def test_saved_outputs_metadata_and_tags_never_decide(grade):
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.outlines.count("  you squared x") == len(editors)
-    assert result.outlines.count("  3 of 4 solved") == len(editors)
+    assert result.outlines.count("3 of 4 solved; another hint: course hint 99.1") == len(editors)
     assert "5 wrong, 15 solved" in result.outlines[-1]
     result.stdout.no_fnmatch_line("*warning*")
 
@@ -237,10 +238,13 @@ def test_a_check_cell_that_is_missing_edited_or_moved_is_not_solved(grade):
     )
 
 
-def test_an_exercise_deleted_whole_is_still_counted(grade):
+def test_an_exercise_of_which_a_part_or_all_was_deleted_is_still_counted(grade):
     notebook = chapter()
-    notebook.cells = [cell for cell in notebook.cells if "99.4" not in cell.source]
-    assert table(grade({"fake": notebook}))["99.4"] == "check cell missing"
+    gone = ("99.4", "def negate", "def halve")
+    notebook.cells = [cell for cell in notebook.cells if not any(text in cell.source for text in gone)]
+    result = grade({"fake": notebook})
+    assert table(result) == {"99.1": "solved", "99.2": "solved", "99.3": "raised", "99.4": "check cell missing"}
+    result.stdout.fnmatch_lines(["  halve has no value here: does the exercise's cell still define it[?]"])
 
 
 def test_a_cell_that_never_ends_costs_its_own_exercise_only(grade):
@@ -259,9 +263,9 @@ def test_a_cell_that_never_ends_costs_its_own_exercise_only(grade):
             "  raised    stopped while your code was still running: is there a loop that never ends?",
             "  your line [23]: *",
             "✘ 99.2 raised",
-            "  raised    not finished after 2 seconds: a loop that never ends?*",
+            "  raised    not finished after 2 s: a loop that never ends?*",
             "✘ 99.3 raised",
-            "  raised    not finished after 2 seconds: a loop that never ends?*",
+            "  raised    not finished after 2 s: a loop that never ends?*",
             "  hint      Look up the word halve.",
         ]
     )
