@@ -15,7 +15,7 @@ import pandas as pd
 import tensorflow as tf
 
 _SECONDS_A_DAY = 86_400
-_ADAPT_BATCH = 8_192  # rows at once: `adapt` pays a fixed price for every batch, however small
+ADAPT_BATCH = 8_192  # rows at once: `adapt` pays a fixed price for every batch, however small
 
 
 def id_lookup(ids: Iterable[str]) -> tf.keras.layers.StringLookup:
@@ -87,7 +87,7 @@ class SecondsSince(tf.keras.layers.Layer):
     """
 
     def __init__(self, origin: int, **kwargs) -> None:
-        super().__init__(dtype=tf.float32, autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.origin = int(origin)
 
     def call(self, timestamps: tf.Tensor) -> tf.Tensor:
@@ -123,7 +123,7 @@ def timestamp_normalizer(timestamps: Sequence[int] | np.ndarray | pd.Series) -> 
     since = SecondsSince(round(seconds.mean()))
     normalization = tf.keras.layers.Normalization(axis=None)
     rows = tf.data.Dataset.from_tensor_slices(seconds.astype(np.int64))
-    normalization.adapt(rows.batch(_ADAPT_BATCH).map(since))
+    normalization.adapt(rows.batch(ADAPT_BATCH).map(since))
     return tf.keras.Sequential([tf.keras.Input((), dtype=tf.int64), since, normalization])
 
 
@@ -188,7 +188,7 @@ def title_encoder(titles: Iterable[str], embedding_dim: int, max_tokens: int = 1
     if not titles:
         raise ValueError("title_encoder needs at least one title of the training set, got none.")
     words = tf.keras.layers.TextVectorization(max_tokens=max_tokens)
-    words.adapt(tf.data.Dataset.from_tensor_slices(titles).batch(_ADAPT_BATCH))
+    words.adapt(tf.data.Dataset.from_tensor_slices(titles).batch(ADAPT_BATCH))
     return tf.keras.Sequential(
         [
             tf.keras.Input((), dtype=tf.string),

@@ -815,14 +815,14 @@ if DATASET == "100k":
 unseen.round(3)
 
 # %% [markdown]
-# Two surprises, both worth more than a victory. The *time stamp* helped least where it mattered most: taken out, the
-# model gets better on the future, for a network's answer outside the range it has seen is a guess. A random split would
-# never have told.
+# Two surprises, both worth more than a victory. Taking the *time stamp* out makes the model better on the future,
+# because outside the range that it has seen a network's answer is a guess. A random split, whose validation rows lie in
+# the same months as train, never asks for that guess.
 #
 # And *id dropout* makes hardly any difference here. Was the warning idle? Keras draws new rows from ±0.05, small beside
 # the trained ones: row 0 is nearly zero, which nearly means "nobody in particular". That is luck with a default, not
 # design; others start tables from a normal distribution of deviation 1. What if the dice had shown larger numbers? Put
-# rows of the size of the trained ones in place 0 of the untrained model and look at the strangers again.
+# rows of the size of the trained ones in place 0 of the model without id dropout and look at the strangers again.
 
 # %% tags=["nbval-ignore-output"]
 table = timeless.get_layer("users").get_weights()[0]
@@ -838,12 +838,12 @@ print(
     f"RMSE for newcomers, eight draws of row 0: {min(draws):.3f} to {max(draws):.3f}; row 0 trained: {rmse_trained:.3f}"
 )
 if DATASET == "100k":
-    assert max(draws) > rmse_trained + 0.01
+    assert min(draws) > rmse_trained
 
 # %% [markdown]
-# With one throw the service greets newcomers decently, with another it is far off, and nothing in training or in a
-# random validation set tells you which you have got. A trained row 0 does not depend on the throw. That, rather than a
-# better RMSE here, is what id dropout buys.
+# All eight throws serve newcomers worse than the trained row does, some far worse, and nothing in training or in a
+# random validation set tells you which one you have got. A trained row 0 does not depend on a throw. For users that,
+# rather than a better RMSE than a lucky default, is what id dropout buys here. For movies it buys more.
 
 # %% [markdown]
 # ## What an unseen movie becomes
@@ -858,7 +858,8 @@ invented = {
     "movie_genres": tf.constant([["Drama", "War"], ["Horror", ""]]),
     "timestamp": tf.constant([int(past.timestamp.max())] * 2, tf.int64),
 }
-print(dict(zip(["harbour", "slasher"], hiding(invented).numpy().round(2).tolist(), strict=True)))
+harbour, slasher = hiding(invented).numpy()
+print(f"harbour {harbour:.2f}, slasher {slasher:.2f}")
 
 # %% [markdown]
 # Both share the OOV movie row, yet get different stars: words and genres speak for them. That is the beginning of
