@@ -56,7 +56,7 @@ class IdDropout(tf.keras.layers.Layer):
         ValueError: `rate` lies outside `[0, 1)`.
 
     Source: the idea of input dropout for cold start is from Volkovs, Yu & Poutanen, "DropoutNet", NeurIPS 2017,
-        section 3, which drops a user's or a movie's learned input in training and leaves its content.
+        which drops a user's or a movie's learned input in training and leaves its content.
     """
 
     def __init__(self, rate: float, **kwargs) -> None:
