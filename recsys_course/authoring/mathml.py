@@ -50,7 +50,7 @@ def to_mathml(tex: str, display: str = "inline") -> str:
             f"formula ${tex}$: browsers do not draw letters in the style {letters[1]!r}; use \\mathbf or none"
         )
     # Named functions stand off their neighbours; as identifiers browsers would set "x log p" without a space.
-    mathml = re.sub(r"<(mi|mo)>([a-z]{2,})</\1>", r'<mo lspace="0.15em" rspace="0.1em">\2</mo>', mathml)
+    mathml = re.sub(r"<(mi|mo)>([a-z]{2,})</\1>", r'<mo lspace="0.17em" rspace="0.17em">\2</mo>', mathml)
     return mathml.replace("<math ", f'<math alttext="{html.escape(tex)}" ', 1)
 
 

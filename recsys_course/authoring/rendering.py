@@ -18,7 +18,7 @@ LINES_OF_CODE_A_MINUTE = 15
 DETAILS = re.compile(
     r"^(?P<indent> *)<details>\s*<summary>(?P<title>.*?)</summary>(?P<body>.*?)</details>", re.MULTILINE | re.DOTALL
 )
-CARD = re.compile(r"^\*(?P<kind>[a-z ]+) · difficulty (?P<difficulty>\d) of 5 · (?P<minutes>\d+) minutes\*\s*$", re.M)
+CARD = re.compile(r"^\*(?P<kind>[a-z ]+) · difficulty (?P<difficulty>\d) of 5 · (?P<minutes>\d+) minutes\*[ ]*$", re.M)
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^ *(`{3,}|~{3,})")
 LIST_ITEM = re.compile(r"^ *(?:[-*+]|\d+\.) ")
@@ -38,10 +38,8 @@ class Page:
     @property
     def effort(self) -> str:
         """Reading time, and the exercises' own time beside it."""
-        effort = f"{self.reading_minutes} minutes to read"
-        if self.exercise_minutes:
-            effort += f" · {len(self.exercise_minutes)} exercises, {sum(self.exercise_minutes)} minutes"
-        return effort
+        exercises = f" · {len(self.exercise_minutes)} exercises, {sum(self.exercise_minutes)} minutes"
+        return f"{self.reading_minutes} minutes to read" + (exercises if self.exercise_minutes else "")
 
 
 def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> Page:
