@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -89,7 +90,7 @@ def run_chapter(
         watcher.reused(chapter, seconds)
     else:
         started = time.monotonic()
-        executed = execute(chapter, notebook, watcher, dataset)
+        executed = execute(chapter, notebook, watcher, {"COURSE_DATASET": dataset})
         seconds = round(time.monotonic() - started, 1)
         executed = clean_outputs(executed, chapter.root)
         watcher.finished(chapter, len(executed.cells), seconds)
@@ -104,19 +105,42 @@ def run_chapter(
     return executed
 
 
-def execute(chapter: Chapter, notebook: NotebookNode, watcher: Watcher, dataset: str) -> NotebookNode:
-    """Run all cells in a fresh kernel, in the folder of the solutions; CellFailed names the first that fails."""
+def execute(
+    chapter: Chapter,
+    notebook: NotebookNode,
+    watcher: Watcher,
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    kernel: str = "python3",
+) -> NotebookNode:
+    """Run all cells in a fresh kernel.
+
+    Args:
+        chapter: Named in what is shown and in errors.
+        notebook: What to run; stays as it is.
+        watcher: Is told how far the run is.
+        environment: Variables for the kernel, besides this process' own.
+        folder: Where the kernel runs; the folder of the solutions by default.
+        kernel: A kernel's name.
+
+    Returns:
+        A copy with outputs.
+
+    Raises:
+        CellFailed: Names the first cell that failed.
+    """
     notebook = nbformat.from_dict(notebook)
     client = NotebookClient(
         notebook,
-        kernel_name="python3",
+        kernel_name=kernel,
         timeout=CELL_TIMEOUT,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(chapter.source.parent)}},
+        resources={"metadata": {"path": str(folder or chapter.source.parent)}},
     )
     sections = notebooks.section_of_cells(notebook)
-    environment = {**os.environ, **KERNEL_ENVIRONMENT, "COURSE_DATASET": dataset}
+    environment = {**os.environ, **KERNEL_ENVIRONMENT, **environment}
     # The kernel program's own log says nothing of use; what cells write to stderr arrives as their output.
     with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
         for index, cell in enumerate(notebook.cells):

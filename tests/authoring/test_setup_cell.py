@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import site
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_course.authoring.colab_check import copy_package
 from recsys_course.authoring.project import Project, find_project
 from recsys_course.authoring.setup_cell import setup_source
 
@@ -39,12 +39,8 @@ def outside(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """What pip needs of the repository, copied: building in place would leave files behind."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "recsys_course", folder / "recsys_course", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+    """What pip needs of the repository."""
+    return copy_package(ROOT, tmp_path_factory.mktemp("checkout"))
 
 
 def run_cell(outside: Path, source: str, **environment: str) -> subprocess.CompletedProcess:
