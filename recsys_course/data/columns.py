@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
 
 from recsys_course.data import decoding
 from recsys_course.data.integrity import Damaged, check, fingerprint, publish, seal, workshop
@@ -22,19 +21,10 @@ from recsys_course.data.preparation import prepare
 # Raise it when the columns or their order change: caches of other numbers are then no longer read.
 SCHEMA = 1
 
+_IDS = ("user_id", "movie_id")
 _NUMBERS = ("user_rating", "timestamp", "raw_user_age", "bucketized_user_age", "user_gender")
 _TEXTS = ("user_occupation_text", "user_zip_code")
-_ORDER = (
-    "user_id",
-    "movie_id",
-    "user_rating",
-    "timestamp",
-    "raw_user_age",
-    "bucketized_user_age",
-    "user_gender",
-    "user_occupation_text",
-    "user_zip_code",
-)
+_ORDER = _IDS + _NUMBERS + _TEXTS
 
 
 def load_ratings(name: str | None = None) -> pd.DataFrame:
@@ -59,7 +49,7 @@ def load_ratings(name: str | None = None) -> pd.DataFrame:
     columns = {}
     for column in table.column_names:
         values = table[column]
-        if column in ("user_id", "movie_id"):
+        if column in _IDS:
             columns[column] = _categories_of_integers(values.to_numpy())
         elif column in _TEXTS:
             text = values.to_pandas()
@@ -123,21 +113,15 @@ def _read(folder: Path, of: str) -> pa.Table:
 def _decode_ratings(folder: Path) -> pa.Table:
     parts: dict[str, list[np.ndarray]] = {}
     codes: dict[str, dict[bytes, int]] = {name: {} for name in _TEXTS}
-    with tqdm(total=decoding.num_records(folder), desc="decoding ratings", unit="row", unit_scale=True, delay=2) as bar:
-        for batch in decoding.read_batches(folder):
-            for name in ("user_id", "movie_id"):
-                parts.setdefault(name, []).append(batch[name].astype("S").astype(np.int32))
-            for name in _NUMBERS:
-                if name in batch:
-                    parts.setdefault(name, []).append(batch[name])
-            for name in _TEXTS:
-                if name in batch:
-                    known = codes[name]
-                    parts.setdefault(name, []).append(
-                        np.fromiter((known.setdefault(text, len(known)) for text in batch[name]), np.int32)
-                    )
-            bar.update(len(batch["user_id"]))
-    columns = {name: np.concatenate(parts.pop(name)) for name in _ORDER if name in parts}
+    for batch in decoding.read_batches(folder, _ORDER):
+        for name, values in batch.items():
+            if name in _IDS:
+                values = values.astype("S").astype(np.int32)
+            elif name in _TEXTS:
+                known = codes[name]
+                values = np.fromiter((known.setdefault(text, len(known)) for text in values), np.int32)
+            parts.setdefault(name, []).append(values)
+    columns = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
     order = np.lexsort((columns["movie_id"], columns["timestamp"], columns["user_id"]))
     arrays = {}
     for name in list(columns):

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
+from recsys_course.data.integrity import Damaged
 from recsys_course.data.names import DatasetError
 
 BATCH_SIZE = 65_536
@@ -21,7 +23,7 @@ def read_batches(folder: Path, features: Iterable[str] | None = None) -> Iterato
 
     Args:
       folder: for example ``.../movielens/100k-ratings/0.1.1``.
-      features: names to read; all of one value a record (no genres) when left out.
+      features: names to read, as far as the dataset has them; when left out, all of one value a record (no genres).
 
     Yields:
       Arrays of at most ``BATCH_SIZE`` rows by name: ``object`` of bytes for text, else the feature's own dtype. A
@@ -31,7 +33,10 @@ def read_batches(folder: Path, features: Iterable[str] | None = None) -> Iterato
 
     info = _info(folder)
     serialized = info.features.get_serialized_info()
-    names = [name for name in serialized if serialized[name].shape == ()] if features is None else list(features)
+    if features is None:
+        names = [name for name in serialized if serialized[name].shape == ()]
+    else:
+        names = [name for name in features if name in serialized]
     wanted = {name: _feature(serialized[name]) for name in names}
 
     def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -39,26 +44,27 @@ def read_batches(folder: Path, features: Iterable[str] | None = None) -> Iterato
 
     paths = [str(path) for path in info.splits["train"].filepaths]
     records = tf.data.TFRecordDataset(paths).batch(BATCH_SIZE).map(parse).prefetch(1)
-    for batch in records:
-        yield {name: _array(batch[name], serialized[name].tf_dtype) for name in names}
+    stated = info.splits["train"].num_examples
+    with tqdm(total=stated, desc=f"reading {folder.parent.name}", unit="row", unit_scale=True, delay=2) as progress:
+        for batch in records:
+            arrays = {name: _array(batch[name], serialized[name].tf_dtype) for name in names}
+            yield arrays
+            progress.update(len(arrays[names[0]]))
 
 
 def count(folder: Path) -> int:
     """Reads every record of a prepared folder and returns how many there are.
 
     Raises:
-      DatasetError: when the folder's own description states another number.
+      Damaged: when the folder's own description states another number.
+      DatasetError: when the records are in another file format than tfrecord.
       Exception: whatever TFDS or TensorFlow raise for a folder that they cannot read.
     """
     found = sum(len(next(iter(batch.values()))) for batch in read_batches(folder))
-    stated = num_records(folder)
+    stated = _info(folder).splits["train"].num_examples
     if found != stated:
-        raise DatasetError(f"{found:,} records where {stated:,} are stated")
+        raise Damaged(f"{found:,} records where {stated:,} are stated")
     return found
-
-
-def num_records(folder: Path) -> int:
-    return _info(folder).splits["train"].num_examples
 
 
 def genre_names(folder: Path) -> list[str]:

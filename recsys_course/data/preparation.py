@@ -88,7 +88,7 @@ def prepare_from_archive(name: str, archive: Path, root: Path) -> Prepared:
       root: the TFDS data folder.
     """
     with workshop(root) as work, _full_disk_explained(name, root):
-        _build(name, TABLES, archive, f"the folder {archive}", root, work)
+        _build(name, TABLES, archive, f"the folder {archive.name}", root, work)
     return _ready(name, root)
 
 
@@ -107,6 +107,8 @@ def _usable(folder: Path) -> bool:
     except Damaged as damage:
         try:
             decoding.count(folder)
+        except DatasetError:
+            raise
         except Exception as error:  # whatever TFDS or TensorFlow trips over, the answer is the same: prepare it anew
             print(f"{folder} is unfinished or damaged and will be replaced ({_first_line(error) or damage}).")
             return False
@@ -130,11 +132,13 @@ def _build(name: str, tables: tuple[str, ...] | list[str], archive: Path, source
 
 
 def _num_records(name: str, table: str, archive: Path) -> int:
-    """How many lines TFDS will read, for the progress bar; a header, where there is one, does not matter there."""
-    extension = "csv" if (archive / "ratings.csv").exists() else "dat"
-    file = {"ratings": "u.data", "movies": "u.item"}[table] if name == "100k" else f"{table}.{extension}"
+    """How many records TFDS will read, for the progress bar: the lines of the file, less a header."""
+    if name == "100k":
+        file = {"ratings": "u.data", "movies": "u.item"}[table]
+    else:
+        file = f"{table}.dat" if name == "1m" else f"{table}.csv"
     with (archive / file).open("rb") as lines:
-        return sum(1 for _ in lines)
+        return sum(1 for _ in lines) - file.endswith(".csv")
 
 
 def _counted(examples: Iterable, progress: tqdm) -> Iterator:

@@ -82,7 +82,8 @@ def served(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Iter
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server.block_on_close = False  # an answer that keeps a client waiting need not keep the test waiting
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
