@@ -6,12 +6,13 @@ Nothing here knows notebooks: see :mod:`recsys_course.authoring.pytest_plugin` f
 
 from __future__ import annotations
 
-import dis
+import ast
 import inspect
 import os
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import CodeType, EllipsisType
+from types import EllipsisType
 from typing import Any, Literal
 
 from recsys_course.grading import messages
@@ -199,17 +200,28 @@ def _is_open(answer: Any) -> bool:
 
 
 def _same_code(one: Any, other: Any) -> bool:
-    """Whether two functions (or classes) are the same program: comments, docstrings and annotations aside."""
+    """Whether two functions are the same program: their names, comments, docstrings and annotations aside.
+
+    By syntax tree; equal sources may compile to unequal bytecode, depending on what else stands in their file or cell.
+    """
     return _program(one) is not None and _program(one) == _program(other)
 
 
-def _program(value: Any) -> Any:
-    if inspect.isclass(value):
-        return {k: _program(v) for k, v in vars(value).items() if inspect.isfunction(v)}
-    code = getattr(inspect.unwrap(value) if callable(value) else value, "__code__", value)
-    if not isinstance(code, CodeType):
+def _program(function: Any) -> str | None:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body[0]
+    except (OSError, TypeError, SyntaxError):  # a value, or a function whose source is not kept
         return None
-    return [(step.opname, _program(step.argval) or step.argval) for step in dis.get_instructions(code)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns, node.decorator_list = None, []
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    if isinstance(tree, ast.FunctionDef):
+        tree.name = ""
+    return ast.dump(tree)
 
 
 def _signature(function: Callable) -> str:

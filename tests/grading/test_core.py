@@ -131,6 +131,21 @@ def test_what_is_left_open_is_not_attempted():
     assert told("99.1", changed)[0] == "wrong"
 
 
+def test_a_planted_bug_is_known_again_in_a_cell_that_does_not_import_what_it_uses(tmp_path):
+    # The check's file imports numpy, the notebook's cell does not: Python compiles the two differently.
+    source = "def scaled(x):\n    return np.sum(x) + np.mean(x)\n"
+    names = {}
+    for name, text in (("check", "import numpy as np\n\n" + source), ("cell", source)):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text, encoding="utf-8")
+        names[name] = {"np": np}
+        exec(compile(text, str(path), "exec"), names[name])
+    planted, handed = names["check"]["scaled"], names["cell"]["scaled"]
+    exercise("99.5", answer="scaled", reference=np.sum, cases=[inputs(np.ones(3))], planted_bug=planted)
+    assert told("99.5", handed)[0] == "not attempted"
+    assert told("99.5", lambda x: np.sum(x) + np.max(x))[0] == "wrong"
+
+
 def test_a_missing_return_a_value_for_a_function_and_a_missing_value_are_named():
     assert told("99.1", lambda ranked, relevant, k: None)[1][1] == "  your function returned None: is there a return?"
     assert told("99.1", 0.5)[1][1:] == ["  recall_at_k should be a function", "  got       0.5"]
