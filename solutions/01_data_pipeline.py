@@ -519,8 +519,9 @@ for name, split in {"random": by_lot, "temporal": by_time}.items():
 #
 # <details><summary>Hint 3</summary>
 #
-# `order = np.lexsort((movie_ids, timestamps, user_ids))` gives the sorted row numbers. Fill an array of `False`, and
-# set it at `order[...]`, so that the result is in the order of the input again.
+# Give `np.lexsort` the movie ids, the time stamps and the user ids, in this order: the result is the sorted row
+# numbers. Fill an array of `False`, and set it at the right ones of these numbers, so that it is in the order of the
+# input again.
 #
 # </details>
 
@@ -677,8 +678,8 @@ if DATASET == "100k":
 #
 # *fill in · difficulty 3 of 5 · 15 minutes*
 #
-# Write the seen-out hit rate for small dense arrays. No two scores of a user are equal here. One user, four films,
-# k = 1:
+# Write the seen-out hit rate for small dense arrays. No two scores of a user are equal here. One user, four films, k
+# = 1:
 #
 # | film | 0 | 1 | 2 | 3 |
 # |---|---|---|---|---|
