@@ -88,7 +88,7 @@ def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> P
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise ValueError(f"the first line of the first cell should be the title, '# ...', got {title[:60]!r}")
-    page.promise = next((part.strip() for part in rest.split("\n\n") if part.strip()), "")
+    page.promise = next((part.strip().strip("*") for part in rest.split("\n\n") if part.strip()), "")
     page.markdown = f"{title}\n\n{buttons}\n\n*{page.effort}*{{ .effort }}\n{rest}\n"
     return page
 

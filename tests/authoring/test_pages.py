@@ -45,7 +45,7 @@ def printed(text: str) -> NotebookNode:
 
 
 def tiny_notebook(*cells: NotebookNode) -> NotebookNode:
-    title = new_markdown_cell("# 1 · Tiny\n\nDouble a number.")
+    title = new_markdown_cell("# 1 · Tiny\n\n**Double a number.**")
     return new_notebook(cells=[title, cell("1", printed("1\n")), *cells])
 
 
