@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def chapter_of(value: Any) -> int | None:
     return int(match[1]) if match else None
 
 
+@cache
 def statements(number: int) -> list[ast.stmt]:
     """The top-level statements of a chapter's cells, answers included."""
     notebook = read_script(PROJECT.chapter(number).source.read_text(encoding="utf-8"))
@@ -224,7 +226,7 @@ def _(definition, rng):
 
 @twin("sampling_probability")
 def _(definition, rng):
-    table = synthetic.taste_groups(num_users=20, num_movies=15, num_groups=3, seed=int(rng.integers(99)))
+    table = synthetic.taste_groups(num_users=20, num_movies=60, num_groups=3, seed=int(rng.integers(99)))
     return definition(table.ratings, table.movies).to_numpy()
 
 
