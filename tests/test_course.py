@@ -66,7 +66,7 @@ def test_the_set_up_cell_is_the_template_everywhere(chapter):
         notebook = read_script(text) if path.suffix == ".py" else nbformat.reads(text, as_version=4)
         first, *others = code_cells(notebook)
         assert first.source == setup_source(PROJECT), path.name
-        assert first.metadata == {"tags": ["setup"], "cellView": "form"}
+        assert first.metadata.tags == ["setup"] and first.metadata.cellView == "form"
         assert not any(tagged(cell, "setup") for cell in others)
 
 

@@ -23,6 +23,7 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 # Jupytext otherwise writes its own version into every file, and each upgrade would make every chapter stale.
 JUPYTEXT = {"formats": "ipynb,py:percent", "notebook_metadata_filter": "-jupytext.text_representation"}
 KEPT_METADATA = ("tags", "cellView")  # of a cell
+LAYOUT = ("lines_to_next_cell", "lines_to_end_of_cell_marker")  # Jupytext's notes on blank lines; a script's only
 
 
 def read_script(text: str) -> NotebookNode:
@@ -32,8 +33,8 @@ def read_script(text: str) -> NotebookNode:
     notebook.nbformat_minor = 5
     taken: set[str] = set()
     for cell in notebook.cells:
-        # What Jupytext notes about blank lines is layout, which script_text settles.
-        cell.metadata = NotebookNode({key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata})
+        kept = (*KEPT_METADATA, *LAYOUT)
+        cell.metadata = NotebookNode({key: cell.metadata[key] for key in kept if key in cell.metadata})
         # Ids made from content: a build from nothing gives the same notebook on every machine.
         cell.id = _unused(_digest((cell.cell_type, cell.source))[:8], taken)
         taken.add(cell.id)
@@ -49,6 +50,10 @@ def script_text(notebook: NotebookNode) -> str:
 
 def notebook_text(notebook: NotebookNode) -> str:
     """The notebook as an ``.ipynb`` file's text: sorted keys, so equal notebooks are equal bytes."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for key in LAYOUT:
+            cell.metadata.pop(key, None)
     return nbformat.writes(notebook) + "\n"
 
 

@@ -133,6 +133,15 @@ def test_text_is_a_fixed_point():
     assert "jupytext_version" not in once
 
 
+def test_blank_lines_between_cells_stay_as_a_formatter_left_them():
+    text = script_text(read_script(script("# %%\nx = 1", "# %%\nx = 2")))
+    spaced = text.replace("x = 1\n\n", "x = 1\n\n\n")
+    assert spaced != text
+    notebook = read_script(spaced)
+    assert script_text(notebook) == spaced
+    assert "lines_to" not in notebooks.notebook_text(notebook)
+
+
 def test_prose_and_set_up_do_not_change_what_outputs_depend_on_but_code_does():
     def code(setup: str, words: str, value: int) -> str:
         cells = (f'# %% tags=["setup"]\n{setup}', f"# %% [markdown]\n# {words}", f"# %%\nx = {value}")
