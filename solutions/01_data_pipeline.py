@@ -2,6 +2,7 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: -jupytext.text_representation
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -31,10 +32,32 @@
 # | sources | Harper and Konstan (2015) on MovieLens; Ji et al. (2023) on leakage; the guide to `tf.data` |
 
 # %% tags=["setup"] cellView="form"
-# set-up
+# @title Set-up
+# In Colab this installs what is missing; anywhere else it only sets two switches. The same cell opens every chapter.
+import importlib
+import importlib.util
 import os
+import subprocess
+import sys
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow Recommenders speaks Keras 2; TensorFlow reads this once
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ side stay quiet
+
+package_address = "https://github.com/recsys-course/recsys-course/archive/refs/heads/main.zip"
+package = os.environ.get("COURSE_PACKAGE", package_address)
+missing = importlib.util.find_spec("recsys_course") is None
+if os.environ.get("COURSE_FORCE_SETUP") == "1" or (missing and "google.colab" in sys.modules):
+    print("Installing the course's package and what it needs: a minute or two ...", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        raise RuntimeError("Installing the course failed. pip says:\n" + installed.stderr[-1000:])
+    importlib.invalidate_caches()
+elif missing:
+    raise ModuleNotFoundError(
+        "This kernel lacks the course's package. In a clone of the course choose the kernel of its .venv, which "
+        f"`make course` makes; elsewhere run once: {sys.executable} -m pip install {package}"
+    )
 
 # %%
 import queue
@@ -234,6 +257,7 @@ print({name: tuple(column.shape) for name, column in next(iter(picked.batch(64))
 # %%
 diagrams.show("pipeline")
 
+
 # %% [markdown]
 # | step | what it does | what to know |
 # |---|---|---|
@@ -246,7 +270,6 @@ diagrams.show("pipeline")
 # We measure. An epoch is one pass over the data. `hour` stands for any feature computed from a row.
 #
 # *Predict:* which of the five pipelines has the fastest first epoch, and which the fastest second?
-
 
 # %%
 def seconds(dataset):
@@ -306,6 +329,7 @@ print("batch, shuffle:        ", *[batch.tolist() for batch in batch_first.as_nu
 small_buffer = tf.data.Dataset.range(10_000).shuffle(10, seed=1).batch(8)
 print("buffer of 10, of 10,000:", next(small_buffer.as_numpy_iterator()).tolist())
 
+
 # %% [markdown]
 # `batch` before `shuffle` changes the order of the batches and leaves neighbours together. A buffer much smaller than
 # the data only stirs locally: if the file is sorted by time, as logs are, the first batch is still all old rows. A
@@ -316,7 +340,6 @@ print("buffer of 10, of 10,000:", next(small_buffer.as_numpy_iterator()).tolist(
 # shelf for what it has ready. Waiting stands for work, ten milliseconds to prepare a batch and ten to train on it.
 #
 # *Predict:* thirty batches, one after the other, take 0.6 seconds. And with the thread?
-
 
 # %%
 def prepare(num_batches):
@@ -342,6 +365,7 @@ one_by_one = seconds(time.sleep(0.01) for _ in prepare(30))
 overlapped = seconds(time.sleep(0.01) for _ in prefetch(prepare(30)))
 print(f"one by one: {one_by_one:.2f} s   with prefetch: {overlapped:.2f} s")
 assert overlapped < 0.9 * one_by_one
+
 
 # %% [markdown]
 # The shorter of the two times disappears behind the longer one. `dataset.prefetch(tf.data.AUTOTUNE)` does the same
@@ -384,7 +408,6 @@ assert overlapped < 0.9 * one_by_one
 #
 # </details>
 
-
 # %% tags=["exercise"]
 def training_batches(rows, num_rows, batch_size):
     """Batches of `batch_size` rows: parsed once, mixed anew in every epoch."""
@@ -397,7 +420,6 @@ def training_batches(rows, num_rows, batch_size):
 
 # %% tags=["check"]
 grading.check("1.1", training_batches)
-
 
 # %% [markdown]
 # ### All rows at once
@@ -457,9 +479,9 @@ by_time = data.temporal_split(ratings)
 assert by_time.train.equals(earlier.reset_index(drop=True))
 assert by_time.test.equals(latest.reset_index(drop=True))
 
+
 # %% [markdown]
 # Who sits a temporal exam? *Predict:* what share of its users has at least one row in train?
-
 
 # %%
 def returning(part, train):
@@ -472,6 +494,7 @@ for name, split in {"random": by_lot, "temporal": by_time}.items():
     print(
         f"{name:10}{users} test users, {known / users:.0%} of them in train; {unseen_films} films that train never saw"
     )
+
 
 # %% [markdown]
 # Remember the sessions: most people come once. So after any cut, most users are new, and a model that knows people by
@@ -524,7 +547,6 @@ for name, split in {"random": by_lot, "temporal": by_time}.items():
 # input again.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def is_last(user_ids, timestamps, movie_ids):
@@ -666,6 +688,7 @@ if DATASET == "100k":
     assert 0.04 < popular.loc["most popular", "raw @10"] < 0.06
     assert 0.08 < popular.loc["most popular", "seen-out @10"] < 0.10
 
+
 # %% [markdown]
 # Several times better than chance, and seen-out is well above raw. That is no progress, only another question: the
 # top of a raw list is full of films that the user has *already* rated, which can never be the held-out one. Comparing
@@ -707,7 +730,6 @@ if DATASET == "100k":
 # Count the hits of *all* users, then divide once, by the number of all held-out interactions.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def seen_out_hit_rate(scores, held_out, seen, k):
@@ -796,6 +818,7 @@ if DATASET == "100k":
     assert gains["item-kNN"] > 1.3 * gains["most popular"] > 1.3  # the personal model gains more
     assert results["returning users", "mixed"]["item-kNN"] > results["returning users", "past"]["item-kNN"]
 
+
 # %% [markdown]
 # Same model, same exam, same amount of data. Trained on a mixture, item-kNN is far ahead of most popular. Trained on
 # the past, which is all that a service ever has, the lead is all but gone. About half of its hits came from rows of
@@ -842,7 +865,6 @@ if DATASET == "100k":
 #
 # </details>
 
-
 # %% tags=["exercise"]
 def recent_history(timestamps, movies, now, k):
     """The k films rated most recently before `now`, the newest first.
@@ -866,7 +888,6 @@ def recent_history(timestamps, movies, now, k):
 
 # %% tags=["check"]
 grading.check("1.4", recent_history)
-
 
 # %%
 recent_history = grading.find("1.4").reference  # the course's own version: nothing below depends on your answer
@@ -911,13 +932,13 @@ leak.round(3)
 if DATASET == "100k":
     assert leak.loc["closest (leaks)", "seen-out @10"] > 1.2 * leak.loc["recent", "seen-out @10"]
 
+
 # %% [markdown]
 # A good part of the hits came from clicks that had not happened yet. Note what did *not* help: the split was proper,
 # no test row was in train, no label was an input. The leak sat in a feature, computed from train rows alone.
 #
 # The third way to leak is the plainest: a statistic computed before the split. A mean of a film's ratings over *all*
 # rows holds the test's answers.
-
 
 # %%
 def rating_error(learn_from):
@@ -930,6 +951,7 @@ def rating_error(learn_from):
 fair, leaky = rating_error(by_lot.train), rating_error(ratings)
 print(f"RMSE on test: {fair:.2f} with means of train, {leaky:.2f} with means of everything")
 assert leaky < fair
+
 
 # %% [markdown]
 # The same holds for every fitted thing: vocabularies, normalisation, popularity counts. Chapter 2 fits them all on
@@ -977,7 +999,6 @@ assert leaky < fair
 # user is in train (`.isin`), and return the first pair that is large enough.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def my_split(ratings):

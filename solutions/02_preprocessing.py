@@ -31,10 +31,32 @@
 # | Sources | Keras' preprocessing layers; Weinberger et al. 2009 (hashing); Volkovs et al. 2017 (DropoutNet) |
 
 # %% tags=["setup"] cellView="form"
-# set-up
+# @title Set-up
+# In Colab this installs what is missing; anywhere else it only sets two switches. The same cell opens every chapter.
+import importlib
+import importlib.util
 import os
+import subprocess
+import sys
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow Recommenders speaks Keras 2; TensorFlow reads this once
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ side stay quiet
+
+package_address = "https://github.com/recsys-course/recsys-course/archive/refs/heads/main.zip"
+package = os.environ.get("COURSE_PACKAGE", package_address)
+missing = importlib.util.find_spec("recsys_course") is None
+if os.environ.get("COURSE_FORCE_SETUP") == "1" or (missing and "google.colab" in sys.modules):
+    print("Installing the course's package and what it needs: a minute or two ...", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        raise RuntimeError("Installing the course failed. pip says:\n" + installed.stderr[-1000:])
+    importlib.invalidate_caches()
+elif missing:
+    raise ModuleNotFoundError(
+        "This kernel lacks the course's package. In a clone of the course choose the kernel of its .venv, which "
+        f"`make course` makes; elsewhere run once: {sys.executable} -m pip install {package}"
+    )
 
 # %% tags=["nbval-ignore-output"]
 import time
@@ -88,6 +110,7 @@ films.head(3)
 lookup = layers.StringLookup(vocabulary=["ann", "bob"])
 lookup(["bob", "ann", "zoe", "bob"]).numpy()
 
+
 # %% [markdown]
 # Index 0 is reserved. It stands for everything *out of vocabulary*, **OOV** for short; the known ids follow from 1. So
 # the layer never fails on a new user, which is a comfort and, later in this chapter, a trap.
@@ -110,7 +133,6 @@ lookup(["bob", "ann", "zoe", "bob"]).numpy()
 # `enumerate` can start counting at 1, and a dictionary's `get` takes a second argument for what is missing.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def index_of(vocabulary, ids):
@@ -140,10 +162,10 @@ most_rated = [str(id) for id in adapted.get_vocabulary()[1:6]]
 print("first in the vocabulary:", most_rated)
 print("their ratings in train: ", train.movie_id.value_counts()[most_rated].tolist())
 
+
 # %% [markdown]
 # By frequency, after the OOV token. That is handy where only the most frequent are kept (`max_tokens=`), and a nuisance
 # elsewhere: one rating more can swap two ids, and each would read the other's embedding. For ids the course sorts.
-
 
 # %%
 def id_lookup(ids):
@@ -214,6 +236,7 @@ user_vector(tf.constant([train.user_id.iloc[0], "nobody"])).shape
 names = ["ann", "bob", "cleo", "dan", "eve", "zoe"]
 print(dict(zip(names, layers.Hashing(num_bins=6)(names).numpy().tolist(), strict=True)))
 
+
 # %% [markdown]
 # It cannot: some names share a bin while others stay empty. Ids in one bin share one embedding, and the model cannot
 # tell them apart. This is no defect of the hash function but what chance does.
@@ -240,7 +263,6 @@ print(dict(zip(names, layers.Hashing(num_bins=6)(names).numpy().tolist(), strict
 # "At least one hits" is the opposite of "all of them miss"; independent misses multiply.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def collision_share(num_ids, num_bins):
@@ -312,6 +334,7 @@ print(f"{(gaps < 64).mean():.0%} of all ratings come less than 64 seconds after 
 as_float32 = train.timestamp.astype(np.float32)
 print(f"{train.timestamp.nunique():,} different time stamps, {as_float32.nunique():,} as float32")
 
+
 # %% [markdown]
 # The cure: subtract while the seconds are still integers, and cast what is left. Small numbers have fine neighbours.
 #
@@ -337,7 +360,6 @@ print(f"{train.timestamp.nunique():,} different time stamps, {as_float32.nunique
 #
 # </details>
 
-
 # %% tags=["exercise"]
 def z_scores(timestamps, train_timestamps):
     """Z-score of int64 seconds as float32, with mean and (population) standard deviation of the training set."""
@@ -353,7 +375,6 @@ grading.check("2.3", z_scores)
 
 # %% [markdown]
 # As layers, so that it travels with the model: one that subtracts an integer, then Keras' own.
-
 
 # %%
 class SecondsSince(layers.Layer):
@@ -395,6 +416,7 @@ careless = (rounded - train.timestamp.mean()) / train.timestamp.std(ddof=0)
 print(f"one deviation: {train.timestamp.std() / 86_400:,.0f} days")
 print(f"largest error of the z-score: {np.abs(careless - in_train).max():.6f}")
 
+
 # %% [markdown]
 # None to speak of. Be fair to the trap: it spares whatever is measured in months and ruins whatever is measured in
 # seconds, such as the pause since the last click, or the time of day below.
@@ -433,7 +455,6 @@ print(f"largest error of the z-score: {np.abs(careless - in_train).max():.6f}")
 # The remainder of the seconds by 86,400, taken as integers, turned into an angle; then its sine and cosine.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def time_features(timestamps):
@@ -495,6 +516,7 @@ words.adapt(tf.constant(titles))
 print([str(word) for word in words.get_vocabulary()])
 words([*titles, "Alien Resurrection", ""]).numpy()
 
+
 # %% [markdown]
 # Two indices are reserved here: 0 is *padding*, which fills the shorter titles up, and 1 is OOV. Mind the difference:
 # padding is nothing, an unknown word is something.
@@ -523,7 +545,6 @@ words([*titles, "Alien Resurrection", ""]).numpy()
 # The number of real words is a sum over the mask, one number for each title. Then try the empty title.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def masked_mean(vectors, mask):
@@ -554,10 +575,10 @@ pooled = layers.GlobalAveragePooling1D()(encode(indices), mask=indices != 0)
 print("Keras, empty title:    ", pooled[1].numpy())
 print("the course, empty title:", masked_mean(encode(indices), indices != 0)[1].numpy())
 
+
 # %% [markdown]
 # Zero divided by zero. One such row makes the loss NaN, and with it every weight. So the course has its own pooling
 # layer.
-
 
 # %%
 class MaskedMean(layers.Layer):
@@ -610,7 +631,6 @@ genres([["Drama", ""], ["Drama", "Comedy"], ["Opera", ""]]).numpy()
 # Column 0, as ever. Multiply such a row with a table and you get the *sum* of its genres' embeddings, so a dense layer
 # on top of multi-hot is an embedding already.
 
-
 # %%
 def pad_genres(genres):
     """Genre names as a rectangle: the shorter lists are filled up with ""."""
@@ -630,13 +650,13 @@ def genre_encoder(genres):
 multi_hot = genre_encoder(films.movie_genres)(pad_genres(films.movie_genres[:3])).numpy()
 print(multi_hot.shape, "and genres of the first three films:", multi_hot.sum(axis=1))
 
+
 # %% [markdown]
 # ## A model that takes raw strings
 #
 # Everything comes together: five raw inputs, one rating. The model is small on purpose. The last layer starts at the
 # mean of the training ratings, so that it need not be learnt. `IdDropout` does nothing yet: its rate is 0; its turn
 # comes.
-
 
 # %%
 class IdDropout(layers.Layer):
@@ -684,7 +704,6 @@ def rating_model(train, id_dropout=0.0, with_time=True, embedding_dim=16):
 
 # %% [markdown]
 # The rows to feed it: ratings with their films' titles and genres beside them.
-
 
 # %%
 def raw_columns(ratings):

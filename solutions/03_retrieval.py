@@ -2,6 +2,7 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: -jupytext.text_representation
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -33,10 +34,32 @@
 # | sources | Yi et al. (2019) on logQ; Hu et al. (2008) on implicit feedback; the TensorFlow Recommenders library |
 
 # %% tags=["setup"] cellView="form"
-# set-up
+# @title Set-up
+# In Colab this installs what is missing; anywhere else it only sets two switches. The same cell opens every chapter.
+import importlib
+import importlib.util
 import os
+import subprocess
+import sys
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow Recommenders speaks Keras 2; TensorFlow reads this once
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ side stay quiet
+
+package_address = "https://github.com/recsys-course/recsys-course/archive/refs/heads/main.zip"
+package = os.environ.get("COURSE_PACKAGE", package_address)
+missing = importlib.util.find_spec("recsys_course") is None
+if os.environ.get("COURSE_FORCE_SETUP") == "1" or (missing and "google.colab" in sys.modules):
+    print("Installing the course's package and what it needs: a minute or two ...", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+    installed = subprocess.run(pip, capture_output=True, text=True)
+    if installed.returncode:
+        raise RuntimeError("Installing the course failed. pip says:\n" + installed.stderr[-1000:])
+    importlib.invalidate_caches()
+elif missing:
+    raise ModuleNotFoundError(
+        "This kernel lacks the course's package. In a clone of the course choose the kernel of its .venv, which "
+        f"`make course` makes; elsewhere run once: {sys.executable} -m pip install {package}"
+    )
 
 # %%
 import time
@@ -113,7 +136,6 @@ diagrams.show("two_towers")
 # In Keras a tower of ids is two layers of chapter 2. It takes a dictionary of features and picks what it needs, so one
 # batch can feed both towers.
 
-
 # %%
 class IdTower(tf.keras.Model):
     """The simplest tower: one learned vector an id."""
@@ -164,6 +186,7 @@ probabilities.round(3)
 print("losses by hand:", -np.log(np.diag(probabilities)).round(3))
 print("all equal:     ", np.log(3).round(3))
 
+
 # %% [markdown]
 # ### Exercise 3.1 · In-batch softmax by hand
 #
@@ -193,7 +216,6 @@ print("all equal:     ", np.log(3).round(3))
 # `np.log(np.exp(logits - largest).sum(axis=1)) + largest[:, 0]`.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def in_batch_softmax(logits):
@@ -244,6 +266,7 @@ in_batch = 10 * sampling_probability * np.exp(0.0)  # nine copies of one, one co
 corrected = 10 * sampling_probability * np.exp(0.0 - np.log(sampling_probability))
 print("as it comes:", (in_batch / in_batch.sum()).round(2), " corrected:", (corrected / corrected.sum()).round(2))
 
+
 # %% [markdown]
 # We wanted a sum over the catalogue, each film once, and got a sum over a sample in which film $j$ turns up with
 # probability $q_j$. The cure is the usual one for an uneven sample, to weigh each draw by $1 / q_j$:
@@ -275,7 +298,6 @@ print("as it comes:", (in_batch / in_batch.sum()).round(2), " corrected:", (corr
 #
 # </details>
 
-
 # %% tags=["exercise"]
 def correct_log_q(logits, sampling_probability):
     """Returns [batch, batch] logits, corrected for the [batch] probabilities of drawing each column's candidate."""
@@ -291,6 +313,7 @@ grading.check("3.2", correct_log_q)
 
 # %%
 correct_log_q = models.losses.correct_log_q  # the course's own version
+
 
 # %% [markdown]
 # The second flaw: a batch may hold the same film twice. Then Ana's own film stands in Ben's column as well, and her row
@@ -326,7 +349,6 @@ correct_log_q = models.losses.correct_log_q  # the course's own version
 # `np.where(condition, -np.inf, logits)` builds a new array, and leaves the given one alone.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def mask_accidental_hits(logits, candidate_ids):
@@ -369,7 +391,6 @@ print(f"by hand: {by_hand:.3f}; the library: {by_library:.3f}")
 # - `tfrs.Model` reports as "loss" whatever its *last* batch gave, and the last batch is usually a small one. So we
 #   keep a mean over the epoch ourselves.
 
-
 # %%
 class TwoTower(tfrs.Model):
     """Learns both towers by in-batch softmax."""
@@ -401,7 +422,6 @@ class TwoTower(tfrs.Model):
 # %% [markdown]
 # How probable is it that a random training row holds a given film? Count. One is added to every count, because a
 # validation batch may hold a film that train does not, and the logarithm of 0 is no correction.
-
 
 # %%
 def sampling_probability(train, movies):
@@ -584,6 +604,7 @@ if DATASET == "100k":
     assert loss.argmin() < 6 and loss[-1] > loss.min() + 0.05, "the validation loss turns"
     assert hit_rate[-1] < hit_rate.max() - 0.005 and raw[-1] < raw.max() - 0.03, "and so do both hit rates"
 
+
 # %% [markdown]
 # The training loss only ever falls; on validation the loss turns first and the hit rates later. From there on the model
 # learns *these* ratings by heart instead of taste.
@@ -624,7 +645,6 @@ if DATASET == "100k":
 #
 # </details>
 
-
 # %% tags=["exercise"]
 def should_stop(history):
     """Returns whether to end the training, given one validation hit rate an epoch."""
@@ -645,6 +665,7 @@ curve = longer["val_hit_rate"]
 ended = next((epoch for epoch in range(1, len(curve) + 1) if should_stop(curve[:epoch])), len(curve))
 print(f"this run would have ended after epoch {ended}, with the weights of epoch {np.argmax(curve[:ended]) + 1}")
 
+
 # %% [markdown]
 # Keras has this rule as `EarlyStopping`, with `patience` for the number of epochs to wait.
 #
@@ -653,7 +674,6 @@ print(f"this run would have ended after epoch {ended}, with the weights of epoch
 # Stopping leaves the model at the best point of a bad path. A better path needs a model that finds it harder to learn
 # by heart. We make two changes, one after the other: first a penalty on long embeddings (`l2`), then a candidate tower
 # that also reads titles and genres, so that rare films can borrow from films like them.
-
 
 # %%
 class MovieTower(tf.keras.Model):
@@ -723,6 +743,7 @@ theirs = [float(value) for value in factorized_top_k.result()]
 np.testing.assert_allclose(theirs, [metrics.hit_rate_at_k(raw, k) for k in (10, 100)], atol=0.002)
 print("FactorizedTopK and the raw hit rate agree within 0.002, at 10 and at 100")
 
+
 # %% [markdown]
 # ## 9 · Take out what was seen
 #
@@ -755,7 +776,6 @@ print("FactorizedTopK and the raw hit rate agree within 0.002, at 10 and at 100"
 # `np.argsort(-scores)` sorts from the highest down.
 #
 # </details>
-
 
 # %% tags=["exercise"]
 def top_k_unseen(scores, seen, k):
@@ -815,10 +835,10 @@ if DATASET == "100k":
     assert (ladder.loc[ours] > ladder.loc["two towers, no correction"]).all()
     assert ladder["seen-out @100"][ours] > ladder["seen-out @100"]["most popular"] + 0.15
 
+
 # %% [markdown]
 # Far above popularity, and next to EASE and iALS. Next to, or above? The test part is a sample too. Draw its users
 # again, a thousand times, and see how the difference to iALS moves.
-
 
 # %% tags=["nbval-ignore-output"]
 def hits_by_user(scorer):

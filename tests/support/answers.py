@@ -76,8 +76,9 @@ def _without_magics(source: str) -> str:
 def _statements_needed(statements: list[ast.stmt], target: ast.AST) -> list[ast.stmt]:
     """Of statements in order, those that the target needs: a slice, read backwards from the names it uses."""
     names, kept = _used(_symbols(target)), []
+    modules = {s.get_name() for node in statements for s in _symbols(node).get_symbols() if s.is_imported()}
     for statement in reversed(statements):
-        if _bound(statement) & names:
+        if _bound(statement, modules) & names:
             kept.append(statement)
             names |= _used(_symbols(statement))
     return kept[::-1]
@@ -94,8 +95,11 @@ def _used(table: symtable.SymbolTable) -> set[str]:
     return names.union(*map(_used, table.get_children()))
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    """Names that a statement binds, or changes through a method or an item (``layer.adapt(x)``, ``table["a"] = 1``)."""
+def _bound(statement: ast.stmt, modules: set[str]) -> set[str]:
+    """Names that a statement binds, or changes through a method or an item (``layer.adapt(x)``, ``table["a"] = 1``).
+
+    A function called in a module (``np.testing.assert_allclose(...)``) changes nothing that an answer needs.
+    """
     table = _symbols(statement)
     names = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
     match statement:
@@ -108,6 +112,6 @@ def _bound(statement: ast.stmt) -> set[str]:
     for target in changed:
         while isinstance(target, ast.Attribute | ast.Subscript):
             target = target.value
-        if isinstance(target, ast.Name):
+        if isinstance(target, ast.Name) and target.id not in modules:
             names.add(target.id)
     return names
