@@ -86,8 +86,9 @@ def test_other_is_last_passes():
     assert grade("1.2", other_is_last).outcome == "solved"
 
 
-def test_the_answer_is_the_test_part_of_leave_last_out():
+def test_the_answer_is_the_test_part_of_leave_last_out_where_no_times_are_equal():
     ratings = data.synthetic.taste_groups(num_users=30, num_movies=80, num_groups=4).ratings
+    ratings = ratings.assign(timestamp=np.random.default_rng(0).permutation(len(ratings)))
     columns = [ratings[name].astype(np.int64).to_numpy() for name in ("user_id", "timestamp", "movie_id")]
     last = ratings[solution_answer("1.2")(*columns)].reset_index(drop=True)
     pd.testing.assert_frame_equal(last, data.leave_last_out(ratings).test)

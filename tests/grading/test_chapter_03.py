@@ -108,9 +108,7 @@ def sets_seen_to_zero(scores, seen, k):
         ("3.5", lambda scores, seen, k: scores[OTHER["3.5"](scores, seen, k)], "these are the scores"),
     ],
 )
-@pytest.mark.filterwarnings(
-    "ignore::RuntimeWarning"
-)  # several of the mistakes overflow: that is what is wrong with them
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is what is wrong with some of them
 def test_typical_mistakes_are_told_by_name(id, answer, told):
     verdict = grade(id, answer)
     assert verdict.outcome == "wrong", verdict.message
