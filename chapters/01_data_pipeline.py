@@ -33,15 +33,17 @@
 
 # %% tags=["setup"] cellView="form"
 # @title Set-up
-# In Colab this installs what is missing; anywhere else it only sets two switches. The same cell opens every chapter.
+# In Colab this installs what is missing; anywhere else it only sets three switches. The same cell opens every chapter.
 import importlib
 import importlib.util
 import os
 import subprocess
 import sys
+import warnings
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow Recommenders speaks Keras 2; TensorFlow reads this once
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ side stay quiet
+warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm asks for ipywidgets, which no chapter needs
 
 package_address = "https://github.com/recsys-course/recsys-course/archive/refs/heads/main.zip"
 package = os.environ.get("COURSE_PACKAGE", package_address)
