@@ -23,8 +23,8 @@ def batches(
     Args:
       columns: arrays of the same length by name, ``[num_rows, ...]``; text as str or bytes; pandas columns serve, too.
       batch_size: rows a batch; the last batch holds what is left.
-      shuffle: all rows in a new order every epoch. The orders follow from ``seed`` alone: the first, second, ... pass
-        over a freshly made dataset is the same in every process.
+      shuffle: all rows in a new order every epoch. The orders follow from ``seed`` and TensorFlow's global seed: under
+        the same ``tf.random.set_seed`` the first, second, ... pass over a fresh dataset is the same in every process.
       seed: used only when ``shuffle`` is set.
 
     Returns:

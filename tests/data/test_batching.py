@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from recsys_course import data
 
@@ -64,11 +65,14 @@ def test_every_epoch_has_its_own_order_and_the_seed_decides_all_of_them():
 def test_another_process_sees_the_same_orders():
     script = """
 import numpy as np
+import tensorflow as tf
 from recsys_course import data
+tf.random.set_seed(7)
 dataset = data.batches({"number": np.arange(103, dtype=np.int32)}, 10, shuffle=True)
 print([np.concatenate([batch["number"].numpy() for batch in dataset]).tolist() for _ in range(2)])
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    tf.random.set_seed(7)
     dataset = data.batches(COLUMNS, 10, shuffle=True)
     assert run.stdout.strip() == str([epoch(dataset) for _ in range(2)])
 
