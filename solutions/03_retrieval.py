@@ -596,7 +596,7 @@ if DATASET == "100k":
 # Back to the corrected model. Three epochs were short. *Predict:* what happens to the three curves, if we go on?
 
 # %% tags=["nbval-ignore-output"]
-more = fit(id_models["both"], ID_COLUMNS, epochs=6)
+more = fit(id_models["both"], ID_COLUMNS, epochs=5)
 longer = {name: histories["both"][name] + values for name, values in more.items()}
 
 _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
