@@ -107,7 +107,9 @@ def probe(url: str) -> None:
             with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
                 outcome.append("")
         except (OSError, http.client.HTTPException) as error:
-            outcome.append(str(error.reason if type(error) is urllib.error.URLError else error) or type(error).__name__)
+            reason = error.reason if type(error) is urllib.error.URLError else error
+            if not isinstance(reason, TimeoutError):  # silence has its own message below, whichever clock ends first
+                outcome.append(str(reason) or type(error).__name__)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
