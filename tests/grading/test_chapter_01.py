@@ -1,4 +1,4 @@
-"""Chapter 1's checks, proven: right answers pass, the stub is not attempted, typical mistakes are told by name."""
+"""Chapter 1's checks, proven: other right answers pass, typical mistakes are told by name."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from support.answers import solution_answer, stub_answer
+from support.answers import solution_answer
 
 from recsys_course import data
 from recsys_course.grading import grade
 
 IDS = ["1.1", "1.2", "1.3", "1.4", "1.5"]
 WEEK = 7 * 24 * 60 * 60
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_the_solution_passes(id):
-    assert grade(id, solution_answer(id)).message == f"✔ {id} solved"
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_the_stub_is_not_attempted(id):
-    assert grade(id, stub_answer(id)).outcome == "not attempted"
 
 
 def assert_wrong(id, answer, told):

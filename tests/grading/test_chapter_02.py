@@ -1,4 +1,4 @@
-"""Chapter 2's checks, proven: right answers pass, the stub is not attempted, typical mistakes are told by name."""
+"""Chapter 2's checks, proven: other right answers pass, typical mistakes are told by name."""
 
 from __future__ import annotations
 
@@ -7,23 +7,12 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.answers import solution_answer, stub_answer
+from support.answers import solution_answer
 
 from recsys_course import preprocessing
 from recsys_course.grading import find, grade
 
-IDS = ["2.1", "2.2", "2.3", "2.4", "2.5"]
 DAY = 86_400
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_the_solution_passes(id):
-    assert grade(id, solution_answer(id)).message == f"✔ {id} solved"
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_the_stub_is_not_attempted(id):
-    assert grade(id, stub_answer(id)).outcome == "not attempted"
 
 
 @pytest.mark.parametrize("id", ["2.1", "2.2", "2.3", "2.5"])
