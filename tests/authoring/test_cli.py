@@ -224,7 +224,13 @@ def test_ctrl_c_is_clean(project):
         chapter.source.read_text(encoding="utf-8").replace("print(total)", wait), encoding="utf-8"
     )
     process = subprocess.Popen(
-        [*COURSE, "run", "1"], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COURSE, "run", "1"],
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in its background deaf to SIGINT, and that is inherited: here as at a prompt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     pid = project.root / "solutions" / "pid"
     while not (pid.exists() and pid.read_text()):
