@@ -30,7 +30,7 @@ environment: # .venv from the lock file; does nothing where it is up to date
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
-	@.course/lock/bin/python -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+	@.course/lock/bin/python -m uv pip compile pyproject.toml --extra course --universal --generate-hashes \
 		--upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## remove what the two commands made (not your answers, not the data)
