@@ -303,7 +303,8 @@ def test_errors_in_exercise_cells_and_elsewhere_are_told_by_their_line(grade):
 def solution() -> NotebookNode:
     """A solution notebook with its outputs, as the build writes it."""
     notebook = new_notebook(metadata={"recsys_course": {"role": "solution", "chapter": "99_fake"}})
-    for count, (source, text) in enumerate([("x = 20", ""), ("x += 1", ""), ("print(2 * x)", "42\n")], start=1):
+    warns = "import sys; x += 1; print('this machine has no such accelerator', file=sys.stderr)"
+    for count, (source, text) in enumerate([("x = 20", ""), (warns, ""), ("print(2 * x)", "42\n")], start=1):
         outputs = [new_output("stream", name="stdout", text=text)] if text else []
         notebook.cells.append(new_code_cell(source, outputs=outputs, execution_count=count))
     notebook.metadata["kernelspec"] = {"name": "no-such-kernel", "display_name": "", "language": "python"}
