@@ -71,7 +71,7 @@ class CourseFile(IPyNbFile):
 
 
 class SolutionFile(CourseFile):
-    """A solution notebook: the outputs stored in it are the reference, but for warnings, which are the machine's own."""
+    """A solution notebook: the outputs stored in it are the reference; what stands on stderr is the machine's own."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
