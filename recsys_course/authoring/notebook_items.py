@@ -25,7 +25,7 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 
 from recsys_course.authoring.exercises import ExerciseText, read_exercises
 from recsys_course.authoring.notebooks import exercise_of_cells
-from recsys_course.authoring.run import KERNEL_ENVIRONMENT
+from recsys_course.authoring.run import KERNEL_ENVIRONMENT, temporary_files
 from recsys_course.grading import Exercise, Verdict, exercise_ids, find
 from recsys_course.grading.messages import compose, field
 
@@ -59,15 +59,24 @@ class CourseKernel(RunningKernel):
 class CourseFile(IPyNbFile):
     """A notebook of the course: it runs in this environment's Python, whatever kernel's name was saved with it."""
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.exits = contextlib.ExitStack()  # what ends with the kernels
+
     def setup(self) -> None:
         option = self.config.option
-        with _environment(GRADING_ENVIRONMENT):
+        variables = self.exits.enter_context(temporary_files())
+        with _environment(GRADING_ENVIRONMENT | variables):
             self.kernel = CourseKernel(
                 option.nbval_kernel_name or CURRENT_ENV_KERNEL_NAME,
                 cwd=str(self.path.parent),
                 startup_timeout=option.nbval_kernel_startup_timeout,
             )
         self.setup_sanitize_files()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.exits.close()
 
 
 class SolutionFile(CourseFile):

@@ -6,13 +6,15 @@ package's code, the dataset, the libraries), and is made anew only when that has
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -140,9 +142,13 @@ def execute(
         resources={"metadata": {"path": str(folder or chapter.source.parent)}},
     )
     sections = notebooks.section_of_cells(notebook)
-    environment = {**os.environ, **KERNEL_ENVIRONMENT, **environment}
     # The kernel program's own log says nothing of use; what cells write to stderr arrives as their output.
-    with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
+    with (
+        temporary_files() as variables,
+        client.setup_kernel(
+            env={**os.environ, **KERNEL_ENVIRONMENT, **variables, **environment}, stderr=subprocess.DEVNULL
+        ),
+    ):
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
                 continue
@@ -159,9 +165,19 @@ def execute(
                 continue
             raise CellFailed(
                 f"{chapter.stem}, cell {index + 1} of {len(notebook.cells)}, under {sections[index]!r}: {reason}\n\n"
-                f"{_indented(cell.source)}"
+                f"{_indented(cell.source)}{_warnings(cell)}"
             )
     return notebook
+
+
+@contextlib.contextmanager
+def temporary_files() -> Iterator[dict[str, str]]:
+    """A folder for a kernel's temporary files, as the variables that name it; it goes with everything in it at the end.
+
+    TensorFlow writes each function that it converts to a file, and a kernel that is stopped leaves them behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True) as folder:
+        yield dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
 
 
 def run_fingerprint(notebook: NotebookNode, dataset: str) -> str:
@@ -209,6 +225,12 @@ def _plain(text: str, limit: int = 2000) -> str:
     """An error's message without terminal colours, at a length that fits a screen."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text).strip()
     return text if len(text) <= limit else text[:limit] + " ..."
+
+
+def _warnings(cell: NotebookNode) -> str:
+    """What the cell wrote to stderr before it failed: often the cause of what it failed with."""
+    texts = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
+    return "\n\nbefore, on stderr:\n" + _plain("".join(texts)) if texts else ""
 
 
 def _indented(source: str, most: int = 15) -> str:

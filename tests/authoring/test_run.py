@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from recsys_course.authoring import notebooks, run
@@ -82,6 +85,7 @@ def test_a_damaged_run_is_made_again(project, watcher):
         ("import os; os._exit(1)", "its Python process died"),
         ("import time; time.sleep(60)", "it ran for more than 2 seconds"),
         ("raise ValueError('\\x1b[31mred\\x1b[0m')", "ValueError: red"),
+        ("import warnings; warnings.warn('the cause'); 1 / 0", "UserWarning: the cause"),
     ],
 )
 def test_each_way_to_fail_says_what_happened(project, watcher, monkeypatch, source, reason):
@@ -93,6 +97,16 @@ def test_each_way_to_fail_says_what_happened(project, watcher, monkeypatch, sour
         run_chapter(chapter, notebook, watcher)
     assert reason in str(error.value)
     assert not chapter.run.exists()
+
+
+def test_what_a_kernel_leaves_in_its_temporary_folder_goes_with_it(project, watcher):
+    chapter = project.chapter(2)
+    notebook = derive(project, chapter).solution
+    notebook.cells[3].source = "import tempfile; path = tempfile.mkstemp()[1]; print(path)"
+    ran = run.execute(chapter, notebook, watcher, {})
+    left = Path(ran.cells[3].outputs[0].text.strip())
+    assert left.parent != Path(tempfile.gettempdir())
+    assert not left.parent.exists()
 
 
 def test_outputs_lose_the_machine_but_not_their_content(tmp_path):
