@@ -257,10 +257,12 @@ MAY_IMPORT = {
     "models": {"preprocessing", "data", "metrics"},
     "metrics": set(),
     "baselines": set(),
+    "indices": set(),
     "plotting": set(),
     "diagrams": set(),
     "grading": {"data", "preprocessing", "models", "metrics", "baselines"},
-    "authoring": {"grading", "data"},
+    "serving": {"data", "preprocessing", "models", "metrics", "baselines", "indices"},
+    "authoring": {"grading", "data", "serving"},  # serving in the command line alone
 }
 
 

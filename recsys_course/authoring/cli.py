@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -217,15 +218,39 @@ def data(
 
     Without a name it is what `COURSE_DATASET` says, else 100k.
     """
-    import os
-
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    _quiet_tensorflow()
     from recsys_course import data as datasets
 
     try:
         datasets.ensure_dataset(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except datasets.DatasetError as error:
+        raise CourseError(str(error)) from error
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", help="The folder of all models.")] = Path("models"),
+) -> None:
+    """Write the retrieval model of chapter 3 as artefacts that a server loads: the next version of each.
+
+    Trains it first where this machine has not done so yet. `models/retrieval/N` needs TensorFlow alone,
+    `models/retrieval_scann/N` ScaNN's ops too. `COURSE_DATASET` says which MovieLens.
+    """
+    _quiet_tensorflow()
+    from recsys_course import data as datasets
+    from recsys_course.serving import export_retrieval, trained_retrieval
+
+    try:
+        to.mkdir(parents=True, exist_ok=True)  # where that fails, it fails before the training
+        export_retrieval(trained_retrieval(say=_say), to, say=_say)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise CourseError(
+            f"cannot write to {to} ({error.strerror or error}): choose another folder with --to"
+        ) from error
     except datasets.DatasetError as error:
         raise CourseError(str(error)) from error
 
@@ -257,6 +282,17 @@ def welcome() -> None:
         "Grade    course check 1.1        (course --help shows the rest)",
     ]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _quiet_tensorflow() -> None:
+    """Before TensorFlow is imported: Keras 2, no accelerator, no announcements."""
+    import os
+
+    os.environ.update(TF_USE_LEGACY_KERAS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False, soft_wrap=True)
 
 
 def _source(chapter: Chapter):

@@ -1,0 +1,26 @@
+"""Export and serving: artefacts with signatures, published by version, and a local server for them. Chapter 5."""
+
+from __future__ import annotations
+
+from recsys_course.serving.export import Exported, export_retrieval, retrieval_module
+from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule, checked_k
+from recsys_course.serving.scann_search import ScannSearch
+from recsys_course.serving.trained import Trained, trained_retrieval
+from recsys_course.serving.versions import Damaged, latest, publish, verify, versions
+
+__all__ = [
+    "Damaged",
+    "ExactSearch",
+    "Exported",
+    "RetrievalModule",
+    "ScannSearch",
+    "Trained",
+    "checked_k",
+    "export_retrieval",
+    "latest",
+    "publish",
+    "retrieval_module",
+    "trained_retrieval",
+    "verify",
+    "versions",
+]

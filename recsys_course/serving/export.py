@@ -1,0 +1,169 @@
+"""From a trained model to artefacts: two SavedModels with what a server and a reader want to find beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+from recsys_course.serving import versions
+from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule
+from recsys_course.serving.scann_search import ScannSearch
+from recsys_course.serving.trained import SPLIT, Trained
+
+EXTRA = "assets.extra"  # TensorFlow Serving's name for files that lie beside a model and are not part of it
+LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy", "protobuf")
+LIKED = 4  # stars, from which on a film counts as liked on the server's page
+_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
+
+
+class Exported(NamedTuple):
+    """Where the artefacts lie.
+
+    Attributes:
+        exact: version folder of the artefact with stock ops alone.
+        scann: version folder of the one with ScaNN's ops; None where ScaNN is not installed.
+    """
+
+    exact: Path
+    scann: Path | None
+
+
+def export_retrieval(
+    trained: Trained, models_dir: Path | str = "models", say: Callable[[str], None] = print
+) -> Exported:
+    """Publishes the next version of `retrieval` and, where ScaNN is installed, of `retrieval_scann`.
+
+    Args:
+        trained: from `trained_retrieval`.
+        models_dir: the folder of all models.
+        say: told what happens, a line at a time.
+    """
+    embeddings = trained.candidate_embeddings()
+    exact = _publish(Path(models_dir) / "retrieval", trained, ExactSearch(embeddings))
+    say(f"wrote {exact}")
+    if not ScannSearch.is_available():
+        say("retrieval_scann is left out: ScaNN is not installed here, and has wheels for Linux only")
+        return Exported(exact, None)
+    scann = _publish(Path(models_dir) / "retrieval_scann", trained, ScannSearch(embeddings))
+    say(f"wrote {scann}")
+    return Exported(exact, scann)
+
+
+def retrieval_module(trained: Trained, search: ExactSearch | ScannSearch) -> RetrievalModule:
+    """The live module of a trained model. Users without a training row are strangers to it."""
+    users = data_users(trained)
+    rows = trained.index.user_positions(users)
+    seen = trained.index.matrix(trained.train)[rows]
+    return RetrievalModule(trained.model.query_tower, search, users, trained.index.movie_ids, seen)
+
+
+def data_users(trained: Trained) -> list[str]:
+    """The users of the training set, in the order of the index."""
+    known = set(trained.train["user_id"].astype(str))
+    return [user for user in trained.index.user_ids if user in known]
+
+
+def catalogue(trained: Trained) -> dict[str, dict]:
+    """What a page needs to show lists to people: films by id, and what each user liked best.
+
+    Returns:
+        `{"movies": {movie_id: {"title", "year" (int or None), "genres"}}, "users": {user_id: [movie_id, ...]}}`; at
+        most twenty films a user, the highest and then the latest rated first.
+    """
+    films = {
+        movie_id: {
+            "title": _YEAR.sub("", title),
+            "year": int(year[1]) if (year := _YEAR.search(title)) else None,
+            "genres": list(genres),
+        }
+        for movie_id, title, genres in trained.movies[["movie_id", "movie_title", "movie_genres"]].itertuples(
+            index=False
+        )
+    }
+    best_first = trained.train.sort_values(["user_rating", "timestamp"], ascending=False, kind="stable")
+    liked = best_first[best_first["user_rating"] >= LIKED].astype({"user_id": str, "movie_id": str})
+    by_user = liked.groupby("user_id")["movie_id"].apply(lambda ids: ids.head(20).tolist())
+    return {"movies": films, "users": {user: by_user.get(user, []) for user in data_users(trained)}}
+
+
+def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) -> Path:
+    module = retrieval_module(trained, search)
+    facts = {
+        "model": base.name,
+        "search": type(search).__name__,
+        "dataset": {
+            "name": f"MovieLens {trained.dataset}",
+            "users": len(data_users(trained)),
+            "movies": trained.index.num_movies,
+            "training interactions": len(trained.train),
+        },
+        "split": SPLIT,
+        "recipe": trained.recipe,
+        "hit rates": trained.metrics,
+        "libraries": _libraries(),
+    }
+
+    def write(folder: Path) -> None:
+        with _quiet_keras():
+            tf.saved_model.save(module, str(folder), signatures=module.signatures)
+        extra = folder / EXTRA
+        extra.mkdir(exist_ok=True)
+        users = data_users(trained)
+        write_warm_up(extra / "tf_serving_warmup_requests", base.name, users)
+        text = json.dumps(catalogue(trained), ensure_ascii=False)
+        (extra / "catalogue.json").write_text(text, encoding="utf-8")
+
+    return versions.publish(base, write, facts)
+
+
+def write_warm_up(path: Path, model_name: str, users: list[str]) -> None:
+    """Requests that a server answers to itself before it calls a version ready, as TensorFlow Serving expects them.
+
+    The first call of each signature and each path through the graph is slow; better that nobody waits for it.
+    """
+    batches = [users[:1], users[:32], ["a stranger"]]
+    requests = [_request(model_name, "serving_default", user_id=batch) for batch in batches]
+    requests.append(_request(model_name, "top_k", user_id=users[:1], k=[100]))
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for request in requests:
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def _request(model_name: str, signature: str, **values: list) -> predict_pb2.PredictRequest:
+    inputs = {
+        name: tf.make_tensor_proto(value, tf.int32 if name == "k" else tf.string) for name, value in values.items()
+    }
+    spec = model_pb2.ModelSpec(name=model_name, signature_name=signature)
+    return predict_pb2.PredictRequest(model_spec=spec, inputs=inputs)
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@contextlib.contextmanager
+def _quiet_keras() -> Iterator[None]:
+    """Keras warns that a tower cannot be rebuilt from its configuration. Nobody will: its graph is what is saved."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
