@@ -6,7 +6,7 @@ from recsys_course.serving.export import Exported, export_retrieval, retrieval_m
 from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule, checked_k
 from recsys_course.serving.scann_search import ScannSearch
 from recsys_course.serving.trained import Trained, trained_retrieval
-from recsys_course.serving.versions import Damaged, latest, publish, verify, versions
+from recsys_course.serving.versions import Damaged, latest, publish, published, verify
 
 __all__ = [
     "Damaged",
@@ -19,8 +19,8 @@ __all__ = [
     "export_retrieval",
     "latest",
     "publish",
+    "published",
     "retrieval_module",
     "trained_retrieval",
     "verify",
-    "versions",
 ]

@@ -63,9 +63,12 @@ class ScannSearch(tf.Module):
         most_seen = tf.cast(tf.reduce_max(tf.concat([[0], seen.row_lengths()], axis=0)), tf.int32)
         num_found = tf.minimum(k + most_seen, self.num_movies)
         reordered = tf.minimum(tf.maximum(self.reorder_factor * num_found, 200), self.num_movies)
+        num_queries = tf.shape(queries)[0]
+        queries = tf.pad(queries, [[0, tf.cast(num_queries == 0, tf.int32)], [0, 0]])  # ScaNN refuses an empty batch
         movies, scores = scann_ops.scann_search_batched(
             self._searcher(), queries, num_found, reordered, self.num_leaves_to_search, False
         )
+        movies, scores = movies[:num_queries], scores[:num_queries]
         scores = tf.where(is_seen(movies, seen, self.num_movies), FILLED, scores)
         scores, place = tf.math.top_k(scores, k)
         return scores, tf.gather(movies, place, batch_dims=1)

@@ -7,6 +7,8 @@ import inspect
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,14 +69,13 @@ def trained_retrieval(dataset: str | None = None, say: Say = print) -> Trained:
     ratings, movies = data.load_ratings(dataset), data.load_movies(dataset)
     split = data.random_split(ratings)
     kept = own_folder(data_dir()) / "trained" / f"{dataset}-{_fingerprint(ratings, movies)}.npz"
-    try:
-        with np.load(kept, allow_pickle=False) as stored:
-            model = two_towers(split.train, movies, RECIPE)
-            for at, weight in enumerate(model.trainable_variables):  # the vocabularies are made from the ratings
-                weight.assign(stored[f"weight_{at}"])
-            measured = json.loads(str(stored["metrics"]))
+    if stored := _stored(kept):
+        model = two_towers(split.train, movies, RECIPE)  # with its vocabularies, which are made from the ratings
+        for at, weight in enumerate(model.trainable_variables):
+            weight.assign(stored[f"weight_{at}"])
+        measured = json.loads(str(stored["metrics"]))
         say(f"two-tower model of chapter 3 for MovieLens {dataset}: taken from the cache")
-    except (OSError, ValueError, KeyError):  # not there, or not whole
+    else:
         model = fit(split, movies, RECIPE, say)
         measured = hit_rates(model, split, movies)
         _keep(kept, model, measured)
@@ -149,6 +150,17 @@ def _fingerprint(ratings: pd.DataFrame, movies: pd.DataFrame) -> str:
     for frame in (ratings[["user_id", "movie_id", "user_rating"]].astype(str), movies.astype(str)):
         parts.append(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes().hex())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _stored(path: Path) -> dict[str, np.ndarray]:
+    """What `_keep` has written; nothing where there is no such file, or only a damaged one."""
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return {}
 
 
 def _keep(path: Path, model: models.TwoTower, measured: dict) -> None:

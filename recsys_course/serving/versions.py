@@ -23,7 +23,7 @@ class Damaged(ValueError):
     """A version folder is not what its manifest says."""
 
 
-def versions(base: Path | str) -> list[int]:
+def published(base: Path | str) -> list[int]:
     """The published versions under `base`, ascending; empty where there are none."""
     base = Path(base)
     if not base.is_dir():
@@ -37,7 +37,7 @@ def latest(base: Path | str) -> Path:
     Raises:
         FileNotFoundError: there is no version; says how to make one.
     """
-    if not (found := versions(base)):
+    if not (found := published(base)):
         raise FileNotFoundError(f"there is no version under {base}: `course export` makes one.")
     return Path(base) / str(found[-1])
 
@@ -111,7 +111,7 @@ def verify(folder: Path | str) -> dict[str, Any]:
 
 def _rename(unfinished: Path, base: Path) -> Path:
     while True:
-        target = base / str(max(versions(base), default=0) + 1)
+        target = base / str(max(published(base), default=0) + 1)
         try:
             os.rename(unfinished, target)
             return target
