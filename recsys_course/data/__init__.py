@@ -1,9 +1,10 @@
-"""MovieLens made ready, loaded, split and batched; and a small synthetic world whose right answer is known."""
+"""MovieLens made ready, loaded, split and batched; a small synthetic world, and catalogues of any size."""
 
 from __future__ import annotations
 
 from recsys_course.data import synthetic
 from recsys_course.data.batching import batches
+from recsys_course.data.catalogues import Catalogue, synthetic_catalogue
 from recsys_course.data.columns import load_movies, load_ratings
 from recsys_course.data.interactions import InteractionIndex, UnknownIdError
 from recsys_course.data.names import DatasetError, dataset_name
@@ -11,6 +12,7 @@ from recsys_course.data.preparation import Prepared, ensure_dataset
 from recsys_course.data.splits import Split, leave_last_out, random_split, temporal_split
 
 __all__ = [
+    "Catalogue",
     "DatasetError",
     "InteractionIndex",
     "Prepared",
@@ -24,5 +26,6 @@ __all__ = [
     "load_ratings",
     "random_split",
     "synthetic",
+    "synthetic_catalogue",
     "temporal_split",
 ]
