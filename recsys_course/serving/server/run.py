@@ -1,0 +1,134 @@
+"""Start, listen, stop: both protocols on one event loop, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+import grpc
+import uvicorn
+
+from recsys_course.serving.server import grpc_api
+from recsys_course.serving.server.errors import CannotStart
+from recsys_course.serving.server.rest import application
+from recsys_course.serving.server.service import Service
+from recsys_course.serving.server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop, then finish what is in flight.
+
+    Raises:
+        CannotStart: a port is taken, or the address is not this machine's; says which and what to do.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what a client does wrong is the client's to hear
+    with listen(settings.host, settings.rest_port, "REST") as rest:
+        listen(settings.host, settings.grpc_port, "gRPC").close()
+        if threading.current_thread() is threading.main_thread():
+            # Uvicorn takes the signals over while it serves, and afterwards hands them back to whoever had them before.
+            # That must not end the process, since gRPC may still have an answer to write.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: None)
+        left = asyncio.run(_serve(settings, rest))
+    if left:
+        log.warning("%d requests were not finished after %g s and are given up", left, settings.grace)
+        sys.stdout.flush()
+        os._exit(1)  # a thread that computes cannot be stopped, and Python would wait for it
+
+
+def listen(host: str, port: int, protocol: str) -> socket.socket:
+    """A socket that holds a port. Raises CannotStart where it cannot be had."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        held = socket.socket(family, kind, number)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host!r}: {error.strerror}") from error
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers have one port
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+        held.listen(2048)
+    except OSError as error:
+        held.close()
+        option = f"--{protocol.lower()}-port"
+        if error.errno == errno.EADDRINUSE:
+            raise CannotStart(
+                f"port {port} ({protocol}) is in use: stop what listens there, or name another, as in {option} {port + 10}"
+            ) from error
+        raise CannotStart(f"cannot listen on {host}:{port} ({protocol}): {error.strerror}") from error
+    return held
+
+
+async def _serve(settings: Settings, rest: socket.socket) -> int:
+    """Serve until a signal comes. Returns the number of requests that were given up."""
+    service = Service(settings)
+    config = uvicorn.Config(
+        application(service),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(settings.idle),
+        timeout_graceful_shutdown=int(settings.grace),
+    )
+    http, rpc = uvicorn.Server(config), grpc_api.server(service)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        grpc_port = rpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise CannotStart(f"cannot listen on {host}:{settings.grpc_port} (gRPC)") from error
+    await rpc.start()
+    tasks = [asyncio.create_task(service.repository.watch()), asyncio.create_task(_close_the_slow(http, settings))]
+    serving = asyncio.create_task(http.serve(sockets=[rest]))
+    _greet(settings, host, rest.getsockname()[1], grpc_port)
+    gc.freeze()  # what TensorFlow brought along lives as long as we do; no need to look through it again and again
+    while not http.should_exit and not serving.done():
+        await asyncio.sleep(0.05)
+    service.stopping = True
+    log.info("stopping: %d requests in flight", service.in_flight)
+    await asyncio.gather(serving, rpc.stop(settings.grace))
+    for task in tasks:
+        task.cancel()
+    return service.in_flight
+
+
+async def _close_the_slow(http: uvicorn.Server, settings: Settings) -> None:
+    """Close connections that make no progress: no whole request in time, or an answer that nobody fetches.
+
+    However slowly bytes trickle in, the clock runs from the moment that the connection began to wait.
+    """
+    since: dict[object, float] = {}
+    while True:
+        now, before = time.monotonic(), since
+        since = {}
+        for connection in list(http.server_state.connections):
+            cycle = connection.cycle
+            waiting = cycle is None or cycle.response_complete
+            stage = (connection, None if waiting else cycle)
+            since[stage] = before.get(stage, now)
+            if now - since[stage] > settings.idle + (0 if waiting else settings.idle + settings.deadline):
+                connection.transport.abort()
+        await asyncio.sleep(min(1.0, settings.idle / 4))
+
+
+def _greet(settings: Settings, host: str, rest_port: int, grpc_port: int) -> None:
+    lines = [
+        f"Serving {settings.models}",
+        f"  page     http://{host}:{rest_port}/",
+        f"  REST     http://{host}:{rest_port}/v1/models/",
+        f"  gRPC     {host}:{grpc_port}",
+        f"  metrics  http://{host}:{rest_port}/metrics",
+        "Ctrl-C stops it.",
+    ]
+    print("\n".join(lines), flush=True)
