@@ -88,3 +88,101 @@ def embedding_map(
     ax.set_yticks([])
     ax.legend(frameon=False)
     return ax
+
+
+def recall_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    xlabel: str,
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Recall against what it costs, one line an index; an index with a single setting is a single point.
+
+    Args:
+        curves: costs, and the recall at each of them, by the name that the legend shows.
+        xlabel: what the costs are, with their unit.
+        log: whether the axis of the costs is logarithmic.
+        ax: where to draw; `None` makes a new figure.
+
+    Raises:
+        ValueError: there is no curve, or one has not as many costs as recalls.
+    """
+    if not curves:
+        raise ValueError("recall_curves needs at least one curve, got none.")
+    for name, (costs, recalls) in curves.items():
+        if len(costs) != len(recalls):
+            raise ValueError(f"curve {name!r} has {len(costs)} costs and {len(recalls)} recalls.")
+    ax = ax or plt.subplots(figsize=(5.5, 3.4), layout="constrained")[1]
+    markers = "osD^v<>PX*"
+    for number, (name, (costs, recalls)) in enumerate(curves.items()):
+        ax.plot(costs, recalls, marker=markers[number % len(markers)], markersize=5, label=name)
+    if log:
+        ax.set_xscale("log")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel("neighbour recall")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False)
+    return ax
+
+
+def overlaps(counts: Mapping[str, Sequence[int]], xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
+    """How many lists share 0, 1, 2, ... items with another list: groups of bars, a colour for each index.
+
+    Args:
+        counts: how many lists share 0, 1, 2, ... items, by the name that the legend shows.
+        xlabel: what is shared with what.
+        ylabel: whose lists are counted.
+        ax: where to draw; `None` makes a new figure.
+
+    Raises:
+        ValueError: there is no index, or they count to different lengths.
+    """
+    lengths = {len(values) for values in counts.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"overlaps needs at least one index, all counted alike; got counts of lengths {lengths or 0}.")
+    ax = ax or plt.subplots(figsize=(7, 3.4), layout="constrained")[1]
+    width = 0.8 / len(counts)
+    for number, (name, values) in enumerate(counts.items()):
+        places = np.arange(len(values)) + width * (number - (len(counts) - 1) / 2)
+        ax.bar(places, values, width, label=name)
+    ax.set_xticks(range(lengths.pop()))
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.legend(frameon=False)
+    return ax
+
+
+def time_by_size(
+    item_counts: Sequence[int],
+    milliseconds: Mapping[str, Sequence[float]],
+    limit: Sequence[float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Time of one query against the number of items, both on logarithmic axes.
+
+    Args:
+        item_counts: the sizes of the catalogue.
+        milliseconds: a time for each size, by the name that the legend shows.
+        limit: the time that reading all embeddings takes, for each size: a dashed line.
+        ax: where to draw; `None` makes a new figure.
+
+    Raises:
+        ValueError: there is no line, or one has not as many times as there are sizes.
+    """
+    if not milliseconds:
+        raise ValueError("time_by_size needs at least one line, got none.")
+    for name, values in milliseconds.items() if limit is None else [*milliseconds.items(), ("limit", limit)]:
+        if len(values) != len(item_counts):
+            raise ValueError(f"{name!r} has {len(values)} times for {len(item_counts)} sizes.")
+    ax = ax or plt.subplots(figsize=(6, 3.8), layout="constrained")[1]
+    for name, values in milliseconds.items():
+        ax.plot(item_counts, values, marker="o", markersize=4, label=name)
+    if limit is not None:
+        ax.plot(item_counts, limit, linestyle="--", color="#64748b", label="bytes / bandwidth")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("items")
+    ax.set_ylabel("milliseconds for one query")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False)
+    return ax

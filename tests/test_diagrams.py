@@ -12,7 +12,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_the_chapters_drawings_are_there():
-    wanted = {"funnel", "content_and_collaborative", "two_towers", "pipeline", "splits"}
+    wanted = {"funnel", "content_and_collaborative", "two_towers", "pipeline", "splits", "ann_parts"}
     assert wanted <= set(diagrams.names())
 
 
