@@ -62,7 +62,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._service = service
 
     @_with_status
-    async def Predict(  # noqa: N802
+    async def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.aio.ServicerContext
     ) -> predict_pb2.PredictResponse:
         service, spec = self._service, request.model_spec
@@ -80,7 +80,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             return response
 
     @_with_status
-    async def GetModelMetadata(  # noqa: N802
+    async def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.aio.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         if list(request.metadata_field) != ["signature_def"]:
@@ -99,7 +99,7 @@ class _Models(model_service_pb2_grpc.ModelServiceServicer):
         self._service = service
 
     @_with_status
-    async def GetModelStatus(  # noqa: N802
+    async def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.aio.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         spec = request.model_spec

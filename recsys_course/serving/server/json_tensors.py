@@ -1,8 +1,8 @@
 """Tensors in JSON, by the rules of TensorFlow Serving's REST API.
 
 Row by row, `{"instances": [...]}` gives `{"predictions": [...]}`. Column by column, `{"inputs": ...}` gives
-`{"outputs": ...}`. Where there is a single input or output its name may be, and is, left out. Bytes that are no text are
-`{"b64": "..."}`. As there, NaN and Infinity may stand for numbers, though JSON proper has no words for them.
+`{"outputs": ...}`. The name of a single input may be left out, and that of a single output is. Bytes that are no text
+are `{"b64": "..."}`. As there, NaN and Infinity may stand for numbers, though JSON proper has no words for them.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def encode(outputs: Tensors, by_row: bool) -> bytes:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
         raise invalid(f"The outputs do not have one row for each instance ({shapes}): ask with 'inputs' instead")
     values = {name: _plain(name, array) for name, array in outputs.items()}
-    answer: Any = next(iter(values.values()))
-    if len(values) > 1:
-        answer = (
-            [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)] if by_row else values
-        )
+    answer: Any = values
+    if len(values) == 1:
+        answer = next(iter(values.values()))
+    elif by_row:
+        answer = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     text = json.dumps({"predictions" if by_row else "outputs": answer}, ensure_ascii=False, separators=(",", ":"))
     return text.encode()
 

@@ -81,26 +81,12 @@ def _request(signature: Signature) -> dict[str, Any]:
     forms = {"instances": {"type": "array", "minItems": 1, "items": _object(rows)}, "inputs": _object(columns)}
     named = [] if signature.name == DEFAULT_SIGNATURE else ["signature_name"]
     name = {"signature_name": {"const": signature.name}}
-    return {
-        "oneOf": [
-            {
-                "type": "object",
-                "required": [form, *named],
-                "properties": name | {form: schema},
-                "additionalProperties": False,
-            }
-            for form, schema in forms.items()
-        ]
-    }
+    return {"oneOf": [_object(name | {form: schema}, [form, *named]) for form, schema in forms.items()]}
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    required = list(properties) if required is None else required
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def _values(spec: TensorSpec, shape: tuple[int | None, ...]) -> dict[str, Any]:

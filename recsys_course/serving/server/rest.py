@@ -1,4 +1,4 @@
-"""REST: predictions, status and metadata at TensorFlow Serving's addresses; beside them health, metrics and the page."""
+"""REST: predictions, status and metadata where TensorFlow Serving has them; beside them health, metrics, the page."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 
-import grpc
 import uvicorn
 
 from recsys_course.serving.server import grpc_api
@@ -64,7 +63,7 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
         option = f"--{protocol.lower()}-port"
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(
-                f"port {port} ({protocol}) is in use: stop what listens there, or name another, as in {option} {port + 10}"
+                f"port {port} ({protocol}) is in use: stop what listens there, or choose one, as in {option} {port + 10}"
             ) from error
         raise CannotStart(f"cannot listen on {host}:{port} ({protocol}): {error.strerror}") from error
     return held

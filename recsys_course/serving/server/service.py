@@ -40,9 +40,7 @@ class Service:
         outcome, started = "OK", time.perf_counter()
         try:
             if self.in_flight >= self.settings.max_in_flight:
-                raise RequestError(
-                    Code.RESOURCE_EXHAUSTED, f"{self.in_flight} requests are in flight: come again later"
-                )
+                raise RequestError(Code.RESOURCE_EXHAUSTED, f"{self.in_flight} requests in flight: come again later")
             self.in_flight += 1
             self.metrics.in_flight.set(self.in_flight)
             try:
