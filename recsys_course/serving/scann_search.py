@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import numpy as np
 import tensorflow as tf
 
@@ -14,44 +12,38 @@ try:
 except ImportError:  # no wheel for Windows and macOS
     scann_ops = None
 
+REORDERED = 200  # at least so many candidates are scored again
+
 
 class ScannSearch(tf.Module):
     """The same calls as `ExactSearch`, answered by a quantised tree.
 
-    As chapter 4 finds, a corpus of this size wants every leaf searched and plenty of candidates scored again with their
-    full vectors; what remains of the error is then in the third digit. For a larger catalogue pass fewer leaves.
+    A catalogue of a few thousand films wants every leaf searched, and plenty of candidates scored again with their full
+    vectors; chapter 4 shows what is lost otherwise, and when searching fewer leaves begins to pay.
 
     Args:
         embeddings: `[num_movies, embedding_dim] float32` candidate embeddings.
-        num_leaves_to_search: by default all.
-        reorder_factor: how many times the wanted number are scored again, and at least 200.
 
     Raises:
         ImportError: ScaNN is not installed; says what to use instead.
     """
 
-    def __init__(
-        self, embeddings: np.ndarray, num_leaves_to_search: int | None = None, reorder_factor: int = 5
-    ) -> None:
+    def __init__(self, embeddings: np.ndarray) -> None:
         super().__init__()
         if not self.is_available():
             raise ImportError(
                 "ScaNN is not installed (it has wheels for Linux only): pip install scann==1.4.2, or use ExactSearch."
             )
         self.num_movies = len(embeddings)
-        num_leaves = max(1, round(self.num_movies**0.5))
-        self.num_leaves_to_search = num_leaves_to_search or num_leaves
-        self.reorder_factor = reorder_factor
+        self.num_leaves = max(1, round(self.num_movies**0.5))
         searcher = (
             scann_ops.builder(np.asarray(embeddings, np.float32), 10, "dot_product")
-            .tree(num_leaves, self.num_leaves_to_search)
+            .tree(self.num_leaves, self.num_leaves)
             .score_ah(2)
-            .reorder(200)
+            .reorder(REORDERED)
             .build()
         )
         self.state = searcher.serialize_to_module()
-        # Under a name of its own: two versions loaded by one process would otherwise share whichever came first.
-        self.shared_name = f"retrieval-{uuid.uuid4()}"
 
     @staticmethod
     def is_available() -> bool:
@@ -62,31 +54,15 @@ class ScannSearch(tf.Module):
         """As `ExactSearch`; ScaNN cannot leave films out, so as many more are fetched as could turn out to be seen."""
         most_seen = tf.cast(tf.reduce_max(tf.concat([[0], seen.row_lengths()], axis=0)), tf.int32)
         num_found = tf.minimum(k + most_seen, self.num_movies)
-        reordered = tf.minimum(tf.maximum(self.reorder_factor * num_found, 200), self.num_movies)
+        reordered = tf.minimum(tf.maximum(5 * num_found, REORDERED), self.num_movies)
         num_queries = tf.shape(queries)[0]
         queries = tf.pad(queries, [[0, tf.cast(num_queries == 0, tf.int32)], [0, 0]])  # ScaNN refuses an empty batch
-        movies, scores = scann_ops.scann_search_batched(
-            self._searcher(), queries, num_found, reordered, self.num_leaves_to_search, False
-        )
+        searcher = scann_ops.searcher_from_module(self.state)
+        movies, scores = searcher.search_batched(queries, num_found, reordered, self.num_leaves)
         movies, scores = movies[:num_queries], scores[:num_queries]
         scores = tf.where(is_seen(movies, seen, self.num_movies), FILLED, scores)
         scores, place = tf.math.top_k(scores, k)
         return scores, tf.gather(movies, place, batch_dims=1)
-
-    def _searcher(self) -> tf.Tensor:
-        state = self.state
-        return scann_ops.tensors_to_scann(
-            state.dataset,
-            state.scann_config,
-            state.serialized_partitioner,
-            state.datapoint_to_token,
-            state.ah_codebook,
-            state.hashed_dataset,
-            state.int8_dataset,
-            state.int8_multipliers,
-            state.dp_norms,
-            shared_name=self.shared_name,
-        )
 
 
 def is_seen(movies: tf.Tensor, seen: tf.RaggedTensor, num_movies: int) -> tf.Tensor:

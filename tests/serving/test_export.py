@@ -238,7 +238,7 @@ def test_a_history_of_the_wrong_shape_is_refused():
 
 @needs_scann
 def test_two_versions_in_one_process_do_not_share_an_index(world, exported, tmp_path):
-    """The handle of a ScaNN index is looked up by name; a name used twice would answer with the older version."""
+    """TensorFlow looks handles up by name; if two indices had one, the older version would answer for both."""
     trained, _ = world
     first = tf.saved_model.load(str(exported.scann))
     turned = retrieval_module(trained, serving.ScannSearch(-trained.candidate_embeddings()))
