@@ -118,9 +118,11 @@ class RetrievalModule(tf.Module):
     def serving_default(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ten films for each user."""
         answer = self.recommend(user_id, tf.fill(tf.shape(user_id), LIST_LENGTH))
-        width = LIST_LENGTH - tf.shape(answer["scores"])[1]  # a catalogue of fewer films still gives ten places
-        answer["movie_ids"] = tf.pad(answer["movie_ids"], [[0, 0], [0, width]], constant_values=NO_MOVIE)
-        answer["scores"] = tf.pad(answer["scores"], [[0, 0], [0, width]], constant_values=FILLED)
+        # A catalogue of fewer films still gives ten places, so that the graph knows the shape in advance: a server may
+        # then run the rows of several requests together.
+        missing = [[0, 0], [0, LIST_LENGTH - tf.shape(answer["scores"])[1]]]
+        for name, empty in (("movie_ids", NO_MOVIE), ("scores", FILLED)):
+            answer[name] = tf.ensure_shape(tf.pad(answer[name], missing, constant_values=empty), [None, LIST_LENGTH])
         return answer
 
     @tf.function(

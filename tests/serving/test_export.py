@@ -144,6 +144,8 @@ def test_signatures_are_what_the_contract_says(loaded):
     for signature in (default, top_k):
         types = {name: spec.dtype for name, spec in signature.structured_outputs.items()}
         assert types == {"movie_ids": tf.string, "scores": tf.float32, "answered_by": tf.string}
+    shapes = {name: spec.shape.as_list() for name, spec in default.structured_outputs.items()}
+    assert shapes == {"movie_ids": [None, 10], "scores": [None, 10], "answered_by": [None]}
 
 
 def test_scores_are_affinities_best_first_and_seen_films_are_out(world, loaded):
