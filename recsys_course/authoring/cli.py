@@ -229,6 +229,48 @@ def data(
         raise CourseError(str(error)) from error
 
 
+@app.command("import")
+def import_(
+    ratings: Annotated[Path, typer.Argument(help="CSV, tabs, semicolons, `::` or Parquet: a row an interaction.")],
+    name: Annotated[str, typer.Option("--name", help="What to call the dataset: small letters, digits, - and _.")],
+    items: Annotated[Path | None, typer.Option("--items", help="A file of items: id, title, genres.")] = None,
+    user: Annotated[str | None, typer.Option(help="Column of the user.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column of the item, in both files.")] = None,
+    rating: Annotated[str | None, typer.Option(help="Column of the rating.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
+    title: Annotated[str | None, typer.Option(help="Column of the title, in the file of items.")] = None,
+    genres: Annotated[str | None, typer.Option(help="Column of the genres, in the file of items.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first lines name the columns.")
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Go on without the rows in the report.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of a dataset of that name.")] = False,
+) -> None:
+    """Make a dataset of your own out of a file of ratings, for all chapters.
+
+    What you do not name is guessed, and said. Rows that cannot be taken are listed, and nothing is imported until you
+    have mended them or said `--skip-bad-rows`.
+
+    ```
+    course import ratings.csv --items books.csv --name books
+    COURSE_DATASET=books course run 3
+    ```
+    """
+    _quiet_tensorflow()
+    from recsys_course.data import DatasetError, importing
+
+    columns = importing.Columns(user, item, rating, time, title, genres)
+    how = {"items_file": items, "header": header, "skip_bad_rows": skip_bad_rows, "replace": replace}
+    try:
+        importing.import_dataset(ratings, name, columns=columns, say=_say, **how)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except DatasetError as error:
+        raise CourseError(str(error)) from error
+
+
 @app.command()
 def export(
     to: Annotated[Path, typer.Option("--to", help="The folder of all models.")] = Path("models"),

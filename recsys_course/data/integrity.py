@@ -93,7 +93,7 @@ def workshop(root: Path) -> Iterator[Path]:
         try:
             lock.acquire(timeout=0.5)
         except Timeout:
-            print(f"Another process is preparing MovieLens in {root}; waiting for it to finish ...", flush=True)
+            print(f"Another process is preparing data in {root}; waiting for it to finish ...", flush=True)
             lock.acquire()
     except OSError as error:
         raise DatasetError(

@@ -1,4 +1,4 @@
-"""Which MovieLens dataset, and where it lives on this machine."""
+"""Which dataset, of MovieLens or of the reader's own, and where it lives on this machine."""
 
 from __future__ import annotations
 
@@ -30,17 +30,32 @@ def dataset_name(name: str | None = None) -> str:
     """The dataset to work on.
 
     Args:
-      name: one of ``100k``, ``latest-small``, ``1m``, ``20m``, ``25m``; when left out, the environment variable
-        ``COURSE_DATASET`` decides, and without it ``100k``.
+      name: one of ``100k``, ``latest-small``, ``1m``, ``20m``, ``25m``, or a dataset of the reader's own that
+        `course import` has made; when left out, the environment variable ``COURSE_DATASET`` decides, and without it
+        ``100k``.
 
     Raises:
       ValueError: for any other name; the message lists the valid ones.
     """
     chosen = name or os.environ.get("COURSE_DATASET") or "100k"
-    if chosen not in DATASETS:
-        origin = "" if name else " (from the environment variable COURSE_DATASET)"
-        raise ValueError(f"Unknown MovieLens dataset {chosen!r}{origin}. Choose one of: {', '.join(DATASETS)}.")
-    return chosen
+    if chosen in DATASETS or chosen in (own := imported_names(data_dir())):
+        return chosen
+    origin = "" if name else " (from the environment variable COURSE_DATASET)"
+    raise ValueError(
+        f"Unknown dataset {chosen!r}{origin}. Choose one of: {', '.join([*DATASETS, *own])}; "
+        "or make one of your own data with `course import`."
+    )
+
+
+def title(name: str) -> str:
+    """A dataset's name in a sentence."""
+    return f"MovieLens {name}" if name in DATASETS else f"The dataset {name}"
+
+
+def imported_names(root: Path) -> list[str]:
+    """The datasets of the reader's own that are prepared under a TFDS data folder, by name."""
+    found = [path.parent.name.removesuffix("-ratings") for path in root.glob(f"movielens/*-ratings/{VERSION}")]
+    return sorted(name for name in found if name not in DATASETS and prepared_folder(root, name, "movies").exists())
 
 
 def data_dir() -> Path:

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from recsys_course.data import decoding, sources
 from recsys_course.data.integrity import Damaged, check, publish, seal, workshop
 from recsys_course.data.names import (
+    DATASETS,
     DISK_NEEDED,
     MEGABYTE,
     TABLES,
@@ -22,6 +23,7 @@ from recsys_course.data.names import (
     data_dir,
     dataset_name,
     prepared_folder,
+    title,
 )
 
 
@@ -49,6 +51,8 @@ def ensure_dataset(name: str | None = None) -> Prepared:
     A dataset that TFDS alone has prepared is accepted when it reads whole and counts what it says; one that is
     truncated or half written is replaced. Two processes at once prepare it once. Calling again costs milliseconds.
 
+    A dataset of the reader's own is only looked at: it has no source but `course import`.
+
     Args:
       name: see `dataset_name`.
 
@@ -58,20 +62,26 @@ def ensure_dataset(name: str | None = None) -> Prepared:
     """
     name = dataset_name(name)
     prepared = prepare(name)
-    print(f"MovieLens {name} is ready in {prepared.data_dir}; source: {prepared.source}.")
+    print(f"{title(name)} is ready in {prepared.data_dir}; source: {prepared.source}.")
     return prepared
 
 
 def prepare(name: str) -> Prepared:
     """As `ensure_dataset`, but silent where there is nothing to do."""
     root = data_dir()
-    with contextlib.suppress(Damaged):
+    try:
         return _ready(name, root)
+    except Damaged as damage:
+        if name not in DATASETS:
+            raise DatasetError(
+                f"Your dataset {name} is not whole any more: {damage}. Import it again: "
+                f"course import FILE --name {name} --replace"
+            ) from damage
     with workshop(root) as work:
         missing = [table for table in TABLES if not _usable(prepared_folder(root, name, table))]
         if missing:
-            _need_space(name, root)
-            with _full_disk_explained(name, root):
+            need_space(name, root, DISK_NEEDED[name])
+            with full_disk_explained(name, root):
                 builder = _builder(name, missing[0], work)
                 address = builder.builder_config.download_url
                 archive, source = sources.fetch(name, address, builder.url_infos[address].checksum, work)
@@ -87,13 +97,15 @@ def prepare_from_archive(name: str, archive: Path, root: Path) -> Prepared:
       archive: the unpacked archive, for example a folder ``ml-latest-small``.
       root: the TFDS data folder.
     """
-    with workshop(root) as work, _full_disk_explained(name, root):
+    with workshop(root) as work, full_disk_explained(name, root):
         _build(name, TABLES, archive, f"the folder {archive.name}", root, work)
     return _ready(name, root)
 
 
 def _ready(name: str, root: Path) -> Prepared:
     facts = [check(prepared_folder(root, name, table)) for table in TABLES]
+    if len({fact.get("imported") for fact in facts}) > 1:
+        raise Damaged(f"the tables of {name} come from two imports, one of which was interrupted")
     return Prepared(name, facts[0]["source"], root)
 
 
@@ -166,17 +178,19 @@ def _builder(name: str, table: str, root: Path):
     return tfds.builder(f"movielens/{name}-{table}", data_dir=root)
 
 
-def _need_space(name: str, root: Path) -> None:
-    free, needed = shutil.disk_usage(root).free, DISK_NEEDED[name]
+def need_space(name: str, root: Path, needed: int) -> None:
+    """Raises DatasetError where ``root`` has fewer than ``needed`` bytes free."""
+    free = shutil.disk_usage(root).free
     if free < needed:
         raise DatasetError(
-            f"MovieLens {name} needs {needed // MEGABYTE:,} MB free in {root}, which has {free // MEGABYTE:,} MB. "
+            f"{title(name)} needs {needed // MEGABYTE:,} MB free in {root}, which has {free // MEGABYTE:,} MB. "
             "Make room, or set TFDS_DATA_DIR to a folder on another disk."
         )
 
 
 @contextlib.contextmanager
-def _full_disk_explained(name: str, root: Path) -> Iterator[None]:
+def full_disk_explained(name: str, root: Path) -> Iterator[None]:
+    """Turns the many errors of a full disk into one DatasetError that says what to do."""
     try:
         yield
     except Exception as error:
@@ -184,7 +198,7 @@ def _full_disk_explained(name: str, root: Path) -> Iterator[None]:
         if not full:
             raise
         raise DatasetError(
-            f"The disk filled up while MovieLens {name} was being prepared in {root}; nothing half done was left. "
+            f"The disk filled up while {title(name)} was being prepared in {root}; nothing half done was left. "
             "Make room, or set TFDS_DATA_DIR to a folder on another disk."
         ) from error
 
