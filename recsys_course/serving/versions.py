@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ def latest(base: Path | str) -> Path:
     return Path(base) / str(found[-1])
 
 
-def publish(base: Path | str, write: Callable[[Path], Any], facts: dict[str, Any]) -> Path:
-    """Writes a new version beside the others and gives it the next number, in one step.
+def publish(base: Path | str, write: Callable[[Path], Any], facts: Mapping[str, Any] | None = None) -> Path:
+    """Writes a new version beside the others and gives it the next number, in one step. Built in chapter 5.
 
     The files are written to a folder whose name no server takes for a version. The rename then makes all of them
     visible at once. Two processes may publish at the same time: whoever renames second takes the number after.
@@ -65,7 +65,7 @@ def publish(base: Path | str, write: Callable[[Path], Any], facts: dict[str, Any
     try:
         write(unfinished)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"created": created, **facts, "files": fingerprints(unfinished)}
+        record = {"created": created, **(facts or {}), "files": fingerprints(unfinished)}
         text = json.dumps(record, indent=1, ensure_ascii=False)
         (unfinished / MANIFEST).write_text(text + "\n", encoding="utf-8")
         return _rename(unfinished, base)
