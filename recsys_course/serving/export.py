@@ -60,16 +60,8 @@ def export_retrieval(
 
 def retrieval_module(trained: Trained, search: ExactSearch | ScannSearch) -> RetrievalModule:
     """The live module of a trained model. Users without a training row are strangers to it."""
-    users = data_users(trained)
-    rows = trained.index.user_positions(users)
-    seen = trained.index.matrix(trained.train)[rows]
-    return RetrievalModule(trained.model.query_tower, search, users, trained.index.movie_ids, seen)
-
-
-def data_users(trained: Trained) -> list[str]:
-    """The users of the training set, in the order of the index."""
-    known = set(trained.train["user_id"].astype(str))
-    return [user for user in trained.index.user_ids if user in known]
+    index = trained.index
+    return RetrievalModule(trained.model.query_tower, search, trained.user_ids, index.movie_ids, trained.seen())
 
 
 def catalogue(trained: Trained) -> dict[str, dict]:
@@ -92,7 +84,7 @@ def catalogue(trained: Trained) -> dict[str, dict]:
     best_first = trained.train.sort_values(["user_rating", "timestamp"], ascending=False, kind="stable")
     liked = best_first[best_first["user_rating"] >= LIKED].astype({"user_id": str, "movie_id": str})
     by_user = liked.groupby("user_id")["movie_id"].apply(lambda ids: ids.head(20).tolist())
-    return {"movies": films, "users": {user: by_user.get(user, []) for user in data_users(trained)}}
+    return {"movies": films, "users": {user: by_user.get(user, []) for user in trained.user_ids}}
 
 
 def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) -> Path:
@@ -102,7 +94,7 @@ def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) ->
         "search": type(search).__name__,
         "dataset": {
             "name": f"MovieLens {trained.dataset}",
-            "users": len(data_users(trained)),
+            "users": len(trained.user_ids),
             "movies": trained.index.num_movies,
             "training interactions": len(trained.train),
         },
@@ -117,8 +109,7 @@ def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) ->
             tf.saved_model.save(module, str(folder), signatures=module.signatures)
         extra = folder / EXTRA
         extra.mkdir(exist_ok=True)
-        users = data_users(trained)
-        write_warm_up(extra / "tf_serving_warmup_requests", base.name, users)
+        write_warm_up(extra / "tf_serving_warmup_requests", base.name, trained.user_ids)
         text = json.dumps(catalogue(trained), ensure_ascii=False)
         (extra / "catalogue.json").write_text(text, encoding="utf-8")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from scipy import sparse
 
 from recsys_course import baselines, data, metrics, models, preprocessing
 from recsys_course.data.names import data_dir, own_folder
@@ -47,6 +48,16 @@ class Trained(NamedTuple):
     index: data.InteractionIndex
     recipe: dict[str, Any]
     metrics: dict[str, dict[str, float]]
+
+    @property
+    def user_ids(self) -> list[str]:
+        """The users of the training set, in the order of the index; everybody else is a stranger to the model."""
+        known = set(self.train["user_id"].astype(str))
+        return [user for user in self.index.user_ids if user in known]
+
+    def seen(self) -> sparse.csr_matrix:
+        """`[num_users, num_movies]`: the training interactions, a row for each of `user_ids`."""
+        return self.index.matrix(self.train)[self.index.user_positions(self.user_ids)]
 
     def candidate_embeddings(self) -> np.ndarray:
         """`[num_movies, embedding_dim] float32`, in the order of `index.movie_ids`."""
