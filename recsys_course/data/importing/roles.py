@@ -42,9 +42,9 @@ def plain(name: str) -> str:
 
 
 def is_header(cells: Sequence[str], named: Sequence[str]) -> bool:
-    """Whether a first line names columns: one is asked for or usual, or no cell is a number."""
+    """Whether a first line names columns: all that are asked for, or a usual one, or no cell is a number."""
     usual = {name for names in USUAL.values() for name in names}
-    if any(cell.strip() in named or plain(cell) in usual for cell in cells):
+    if (named and set(named) <= {cell.strip() for cell in cells}) or any(plain(cell) in usual for cell in cells):
         return True
     return not any(re.fullmatch(r"\s*[-+]?\d[\d.,:eE+\-TZ ]*", cell) for cell in cells)
 
@@ -94,4 +94,5 @@ def assign(
     if missing:
         options = " ".join(f"--{role} COLUMN" for role in missing)
         raise ValueError(f"Which column is the {' and which the '.join(missing)}? Say {options}. {found}.")
+    chosen = {role: chosen[role] for role in named if role in chosen}
     return Roles(chosen, guessed, [name for name in columns if name not in chosen.values()])

@@ -51,7 +51,8 @@ class Ids:
 
 def ratings(values: pa.Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Ratings as ``[rows] float32``, and which rows have none, or none that is a number."""
-    numbers = _numbers(values).astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
+        numbers = _numbers(values).astype(np.float32)
     missing = _missing(values)
     return numbers, {"no rating": missing, "rating that is no number": ~np.isfinite(numbers) & ~missing}
 
