@@ -57,7 +57,8 @@ def encode(outputs: Tensors, by_row: bool) -> bytes:
     Raises:
         RequestError: the outputs have no rows, or not equally many, and cannot be told apart by row.
     """
-    if by_row and len({array.shape[:1] for array in outputs.values()} | {()}) != 2:
+    heads = {array.shape[:1] for array in outputs.values()}
+    if by_row and (len(heads) > 1 or () in heads):
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
         raise invalid(f"The outputs do not have one row for each instance ({shapes}): ask with 'inputs' instead")
     values = {name: _plain(name, array) for name, array in outputs.items()}
