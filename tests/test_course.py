@@ -257,7 +257,7 @@ MAY_IMPORT = {
     "models": {"preprocessing", "data", "metrics"},
     "metrics": set(),
     "baselines": set(),
-    "indices": set(),
+    "indices": {"metrics"},
     "plotting": set(),
     "diagrams": set(),
     "grading": {"data", "preprocessing", "models", "metrics", "baselines"},

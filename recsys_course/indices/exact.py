@@ -26,7 +26,7 @@ class Exact(Index):
         return True
 
     def _build(self, embeddings: np.ndarray) -> None:
-        self._embeddings, self._keys = embeddings, np.arange(len(embeddings))
+        self._embeddings, self._keys = embeddings.copy(), np.arange(len(embeddings))
 
     def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         scores = np.empty((len(queries), k), np.float32)

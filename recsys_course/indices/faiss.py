@@ -210,11 +210,7 @@ class FaissIVFPQ(_InvertedFile):
 
 @dataclass(kw_only=True, eq=False)
 class FaissHNSW(GraphIndex, _FaissIndex):
-    """Faiss' graph of near items, in layers; a search walks from item to nearer item.
-
-    Source: Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable
-    Small World Graphs" (2018).
-    """
+    """Faiss' graph. Items can be added."""
 
     def _build(self, embeddings: np.ndarray) -> None:
         import faiss
@@ -229,7 +225,8 @@ class FaissHNSW(GraphIndex, _FaissIndex):
         return faiss.SearchParametersHNSW(efSearch=max(self.ef_search, k))
 
     def _add(self, embeddings: np.ndarray, keys: np.ndarray) -> None:
-        self._index.add(embeddings)
+        with _threads(self._threads_to_build()):
+            self._index.add(embeddings)
 
 
 def train(inverted_file: Any, embeddings: np.ndarray) -> None:

@@ -51,6 +51,9 @@ class Index(ABC):
     library: ClassVar[str] = ""
     """The import name of the library behind the adapter; empty where the course's own packages do."""
 
+    source_only: ClassVar[bool] = False
+    """Whether installing the library takes a C++ compiler."""
+
     instead: ClassVar[str] = "Exact"
     """What to use where the library is not installed."""
 
@@ -302,7 +305,8 @@ class Index(ABC):
 
     @classmethod
     def _how_to_get(cls) -> str:
-        return f"`pip install {cls.library}` gets it."
+        compiler = ", which takes a C++ compiler" if cls.source_only else ""
+        return f"`pip install {cls.library}` gets it{compiler}."
 
     def _built(self) -> IdTable:
         if self._ids is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys_course.indices.interface import Index
+from recsys_course.indices.interface import Index, NotSupported
 
 SMALLEST_CODE_BOOK = 16  # a 4-bit code stands for one of 16 centroids, which take as many items to learn
 
@@ -39,6 +39,8 @@ def quiet_stderr() -> Iterator[None]:
 @dataclass(kw_only=True, eq=False)
 class Scann(Index):
     """ScaNN: a tree picks leaves, 4-bit codes estimate the affinities in them, and the best are scored again exactly.
+
+    Items can be added, and removed unless SOAR files them twice.
 
     Source: Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization" (2020); Sun et al.,
     "SOAR: Improved Indexing for Approximate Nearest Neighbor Search" (2023).
@@ -97,24 +99,47 @@ class Scann(Index):
         builder.reorder(self.reorder)
         with quiet_stderr():
             self._searcher = builder.build()
+        self._keys = np.arange(num_items)  # ScaNN moves its last row into the gap that a removal leaves
 
     def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         reorder, leaves = max(self.reorder, k), min(self.num_leaves_to_search, self._num_leaves)
         if len(queries) == 1:
-            keys, scores = self._searcher.search_batched(queries, k, reorder, leaves)
+            rows, scores = self._searcher.search_batched(queries, k, reorder, leaves)
         else:
-            keys, scores = self._searcher.search_batched_parallel(queries, k, reorder, leaves)
-        return scores, keys
+            rows, scores = self._searcher.search_batched_parallel(queries, k, reorder, leaves)
+        return scores, self._keys[rows]
+
+    def _add(self, embeddings: np.ndarray, keys: np.ndarray) -> None:
+        with quiet_stderr():
+            self._searcher.searcher.upsert([None] * len(keys), embeddings, 1)
+        self._keys = np.concatenate([self._keys, keys])
+
+    def _remove(self, keys: np.ndarray) -> None:
+        if self.soar_lambda is not None:
+            raise NotSupported(
+                "Scann cannot remove items once it is built with SOAR: ScaNN 1.4 ends the process. Build it again "
+                "without them; until then name them in exclude."
+            )
+        rows = []
+        for key in keys:  # the library's own rule for which row is where after each removal
+            row = int(np.flatnonzero(self._keys == key)[0])
+            rows.append(row)
+            self._keys[row] = self._keys[-1]
+            self._keys = self._keys[:-1]
+        with quiet_stderr():
+            self._searcher.searcher.delete(rows)
 
     def _write(self, folder: Path) -> None:
         # The folder is renamed once it is whole, so the paths that ScaNN notes must be relative to it.
         np.save(folder / "num_leaves.npy", self._num_leaves)
+        np.save(folder / "keys.npy", self._keys)
         self._searcher.serialize(str(folder.absolute()), relative_path=True)
 
     def _read(self, folder: Path) -> None:
         from scann.scann_ops.py import scann_ops_pybind
 
         self._num_leaves = int(np.load(folder / "num_leaves.npy", allow_pickle=False))
+        self._keys = np.load(folder / "keys.npy", allow_pickle=False)
         with quiet_stderr():
             self._searcher = scann_ops_pybind.load_searcher(str(folder.absolute()))
 
