@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -28,7 +29,8 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 def application(service: Service) -> Starlette:
     """The routes. Errors are `{"error": "..."}` with a fitting status, whatever a client sends."""
     api = _Api(service)
-    one, versioned = "/v1/models/{name}", "/v1/models/{name}/versions/{version}"
+    register_url_convertor("part", _Part())
+    one, versioned = "/v1/models/{name:part}", "/v1/models/{name:part}/versions/{version:part}"
     routes = [Route(f"{path}:predict", api.predict, methods=["POST"]) for path in (one, versioned)]
     routes += [Route(f"{path}/metadata", api.metadata) for path in (one, versioned)]
     routes += [Route(path, api.status) for path in (one, versioned)]
@@ -44,6 +46,12 @@ def application(service: Service) -> Starlette:
     ]
     handlers = {RequestError: _refused, HTTPException: _http_error, Exception: _fault}
     return Starlette(routes=routes, exception_handlers=handlers)
+
+
+class _Part(StringConvertor):
+    """What stands between two slashes, up to the colon before a verb."""
+
+    regex = "[^/:]+"
 
 
 class _Api:

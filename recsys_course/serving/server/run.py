@@ -10,9 +10,10 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
+from typing import NoReturn
 
+import tensorflow as tf
 import uvicorn
 
 from recsys_course.serving.server import grpc_api
@@ -24,28 +25,42 @@ from recsys_course.serving.server.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
-    """Serve until told to stop, then finish what is in flight.
+def run(settings: Settings) -> NoReturn:
+    """Serve until told to stop, finish what is in flight, and end the process.
+
+    The exit status is 0, or 1 where requests had to be given up.
 
     Raises:
         CannotStart: a port is taken, or the address is not this machine's; says which and what to do.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what a client does wrong is the client's to hear
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("recsys_course").setLevel(logging.INFO)
     with listen(settings.host, settings.rest_port, "REST") as rest:
         listen(settings.host, settings.grpc_port, "gRPC").close()
-        if threading.current_thread() is threading.main_thread():
-            # Uvicorn takes the signals over while it serves, and afterwards hands them back to whoever had them before.
-            # That must not end the process, since gRPC may still have an answer to write.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: None)
+        _hush_tensorflow()
+        # Uvicorn takes the signals over while it serves, and afterwards hands them back to whoever had them before.
+        # That must not end the process, since gRPC may still have an answer to write.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         # Uvicorn's own choice: uvloop where it is installed, as it takes httptools for parsing: both cost less.
-        with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()) as runner:
             left = runner.run(_serve(settings, rest))
-    if left:
-        log.warning("%d requests were not finished after %g s and are given up", left, settings.grace)
-        sys.stdout.flush()
-        os._exit(1)  # a thread that computes cannot be stopped, and Python would wait for it
+    log.info("stopped; requests given up: %d", left)
+    sys.stdout.flush()
+    os._exit(1 if left else 0)  # a thread that computes for nobody cannot be stopped, and Python would wait for it
+
+
+def _hush_tensorflow() -> None:
+    """Let TensorFlow say what it says once, at the first session of a process whatever its log level, to nobody."""
+    kept, nobody = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, 2)
+    try:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            session.run(tf.constant(0))
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nobody)
 
 
 def listen(host: str, port: int, protocol: str) -> socket.socket:
