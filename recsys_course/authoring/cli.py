@@ -298,6 +298,44 @@ def export(
 
 
 @app.command()
+def serve(
+    models: Annotated[Path, typer.Option("--models", help="The folder of all models.")] = Path("models"),
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    rest_port: Annotated[int, typer.Option("--rest-port", min=0, max=65535, help="REST; 0 takes a free one.")] = 8501,
+    grpc_port: Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="gRPC; 0 takes a free one.")] = 8500,
+) -> None:
+    """Serve the models of a folder as TensorFlow Serving does, and a page to try them.
+
+    Where the folder has none, `course export` writes them first. Then, from another terminal or a browser:
+
+    ```
+    curl -d '{"instances": ["42"]}' localhost:8501/v1/models/retrieval:predict
+    http://localhost:8501/       a page: choose a user, see the films
+    ```
+
+    A version that appears under `models/NAME/` is loaded while the one before answers, and takes over; remove it, and
+    the one before answers again. A broken one is reported and never served. Ctrl-C finishes what is in flight.
+
+    It listens on this machine alone. With `--host 0.0.0.0` whoever is on the network can ask: there is no
+    authentication, so put a proxy with a lock in front.
+    """
+    _quiet_tensorflow()
+    from recsys_course.serving.server.errors import CannotStart
+    from recsys_course.serving.server.run import listen, run
+    from recsys_course.serving.server.settings import Settings
+    from recsys_course.serving.versions import published
+
+    try:
+        if not any(published(folder) for folder in models.glob("*")):
+            listen(host, rest_port, "REST").close()  # who cannot be heard need not train
+            out.print(f"there is no model under {models} yet; writing one first", markup=False, soft_wrap=True)
+            export(models)
+        run(Settings(models, host, rest_port, grpc_port))
+    except CannotStart as error:
+        raise CourseError(str(error)) from error
+
+
+@app.command()
 def site() -> None:
     """Build the course's site into `site/`, from what the notebooks really printed."""
     from recsys_course.authoring.pages import build_site

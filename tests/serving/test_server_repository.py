@@ -15,8 +15,9 @@ from support import toy_models
 from recsys_course.serving.server.errors import Code, RequestError
 from recsys_course.serving.server.metrics import Metrics
 from recsys_course.serving.server.repository import Repository, State
-from recsys_course.serving.server.servable import CannotLoad, Servable
+from recsys_course.serving.server.servable import CannotLoad, Servable, Signature
 from recsys_course.serving.server.settings import Settings
+from recsys_course.serving.versions import publish
 
 
 class Followed:
@@ -164,9 +165,7 @@ def test_what_is_no_version_is_passed_by(followed, small):
 
 
 def test_a_manifest_is_held_against_the_files(followed, small):
-    from recsys_course.serving import versions
-
-    folder = versions.publish(followed.folder / "m", lambda to: shutil.copytree(small(1), to, dirs_exist_ok=True), {})
+    folder = publish(followed.folder / "m", lambda to: shutil.copytree(small(1), to, dirs_exist_ok=True), {})
     (folder / "assets.extra").mkdir()
     (folder / "assets.extra" / "stray").write_text("")
     followed.look()
@@ -175,11 +174,8 @@ def test_a_manifest_is_held_against_the_files(followed, small):
 
 
 def test_warm_up_requests_are_answered_before_the_version_is_ready(tmp_path, toy, monkeypatch):
-    seen = []
-    from recsys_course.serving.server import servable as module
-
-    real = module.Signature.run
-    monkeypatch.setattr(module.Signature, "run", lambda self, inputs: seen.append(self.name) or real(self, inputs))
+    seen, real = [], Signature.run
+    monkeypatch.setattr(Signature, "run", lambda self, inputs: seen.append(self.name) or real(self, inputs))
     Servable(toy)
     assert seen == ["not_negative"]
 

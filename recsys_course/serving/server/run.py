@@ -22,6 +22,7 @@ from recsys_course.serving.server.rest import application
 from recsys_course.serving.server.service import Service
 from recsys_course.serving.server.settings import Settings
 
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 log = logging.getLogger(__name__)
 
 
@@ -147,6 +148,10 @@ def _greet(settings: Settings, host: str, rest_port: int, grpc_port: int) -> Non
         f"  REST     http://{host}:{rest_port}/v1/models/",
         f"  gRPC     {host}:{grpc_port}",
         f"  metrics  http://{host}:{rest_port}/metrics",
-        "Ctrl-C stops it.",
     ]
+    if settings.host not in LOOPBACK:
+        lines.append(
+            "Whoever reaches this address can ask: there is no authentication. Put a proxy with a lock in front."
+        )
+    lines.append("Ctrl-C stops it.")
     print("\n".join(lines), flush=True)

@@ -20,8 +20,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from recsys_course.serving import versions
 from recsys_course.serving.server.errors import Code, RequestError, invalid
+from recsys_course.serving.versions import MANIFEST, Damaged, verify
 
 DEFAULT_SIGNATURE = "serving_default"
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
@@ -136,10 +136,10 @@ class Servable:
         Raises:
             CannotLoad: it is not a whole SavedModel of this TensorFlow, or a warm-up request fails.
         """
-        if (folder / versions.MANIFEST).exists():
+        if (folder / MANIFEST).exists():
             try:
-                versions.verify(folder)
-            except versions.Damaged as error:
+                verify(folder)
+            except Damaged as error:
                 raise CannotLoad(str(error)) from error
         self._session, graph = _load(folder)
         self.definitions = {
