@@ -23,7 +23,7 @@ CATALOGUE = {
 def toy(tmp_path_factory) -> Path:
     """A saved toy, to be copied wherever a test needs a version."""
     folder = toy_models.save(tmp_path_factory.mktemp("toy") / "1")
-    toy_models.with_extras(folder, warm_up=[4.0], catalogue=CATALOGUE)
+    toy_models.with_warm_up(folder, [4.0])
     return folder
 
 
@@ -44,6 +44,7 @@ def small(tmp_path_factory) -> Callable[[int], Path]:
 def models(tmp_path_factory, toy) -> Path:
     """The models folder of the shared server. A test that changes a model brings one of its own."""
     folder = tmp_path_factory.mktemp("models")
+    toy_models.with_catalogue(toy_models.films(folder / "films" / "1"), CATALOGUE)
     (folder / "toy").mkdir()
     toy_models.publish(toy, folder / "toy" / "1")
     return folder

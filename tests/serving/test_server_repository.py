@@ -183,7 +183,7 @@ def test_warm_up_requests_are_answered_before_the_version_is_ready(tmp_path, toy
 def test_a_version_that_fails_its_own_warm_up_is_broken(tmp_path, toy):
     folder = tmp_path / "1"
     shutil.copytree(toy, folder, ignore=shutil.ignore_patterns("assets.extra"))
-    toy_models.with_extras(folder, warm_up=[-4.0])
+    toy_models.with_warm_up(folder, [-4.0])
     with pytest.raises(CannotLoad, match="its warm-up requests fail: assertion failed: .x must not be negative"):
         Servable(folder)
     truncate(folder / "assets.extra" / "tf_serving_warmup_requests")
@@ -193,6 +193,7 @@ def test_a_version_that_fails_its_own_warm_up_is_broken(tmp_path, toy):
 
 def test_a_damaged_catalogue_is_found_when_loading(tmp_path, toy):
     shutil.copytree(toy, tmp_path / "1")
+    toy_models.with_catalogue(tmp_path / "1", {"movies": {}, "users": {}})
     truncate(tmp_path / "1" / "assets.extra" / "catalogue.json")
     with pytest.raises(CannotLoad, match="catalogue.json is no JSON"):
         Servable(tmp_path / "1")

@@ -91,24 +91,3 @@ def test_health_readiness_and_metrics(server, rest):
         assert 'recsys_requests_total{model="",outcome="NOT_FOUND",protocol="rest"}' in text
         assert "made up" not in text
         assert "recsys_in_flight 0.0" in text
-
-
-def test_the_page_asks_nobody_else(server):
-    page = requests.get(server.rest)
-    assert "default-src 'self'" in page.headers["content-security-policy"]
-    for path in ("/", "/page/page.js", "/page/page.css"):
-        response = requests.get(server.rest + path)
-        assert response.status_code == 200
-        assert "http://" not in response.text and "https://" not in response.text
-    script = requests.get(f"{server.rest}/page/page.js").text
-    assert not any(
-        word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
-    )
-
-
-def test_what_the_page_shows(server):
-    shown = requests.get(f"{server.rest}/page/models.json").json()
-    (toy,) = [model for model in shown if model["name"] == "toy"]
-    assert toy["catalogue"] and toy["versions"] == [1] and "serving_default" in toy["signatures"]
-    catalogue = requests.get(f"{server.rest}/page/models/toy/catalogue.json").json()
-    assert catalogue["movies"]["1"]["title"] == "<b>Heat & 'Dust'</b>"

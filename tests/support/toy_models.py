@@ -83,6 +83,26 @@ class Doubling(tf.Module):
         return {"serving_default": self.double} | {name: getattr(self, name) for name in names}
 
 
+class Films(tf.Module):
+    """Answers as the course's retrieval models do."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_id")])
+    def recommend(self, user_id):
+        rows = tf.shape(user_id)[0]
+        return {
+            "movie_ids": tf.ensure_shape(tf.tile([["1", "2"]], [rows, 1]), [None, 2]),
+            "scores": tf.ensure_shape(tf.tile([[0.5, 0.25]], [rows, 1]), [None, 2]),
+            "answered_by": tf.where(user_id == "7", "two-tower", "popularity"),
+        }
+
+
+def films(folder: Path) -> Path:
+    """Save the films as one version folder."""
+    module = Films()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.recommend})
+    return folder
+
+
 def save(folder: Path, number: int = 1) -> Path:
     """Save the toy as one version folder."""
     module = Doubling(number)
@@ -104,14 +124,18 @@ def publish(saved: Path, folder: Path) -> Path:
     return unfinished.rename(folder)
 
 
-def with_extras(folder: Path, warm_up: list[float], catalogue: dict | None = None) -> None:
-    """Put warm-up requests, and a catalogue, beside a model."""
+def with_catalogue(folder: Path, catalogue: dict) -> None:
+    """Put what the page shows beside a model."""
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    (folder / "assets.extra" / "catalogue.json").write_text(json.dumps(catalogue), encoding="utf-8")
+
+
+def with_warm_up(folder: Path, warm_up: list[float]) -> None:
+    """Put a warm-up request beside the toy."""
     extra = folder / "assets.extra"
-    extra.mkdir()
+    extra.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(extra / "tf_serving_warmup_requests")) as writer:
         request = predict_pb2.PredictRequest(model_spec=model_pb2.ModelSpec(name="toy", signature_name="not_negative"))
         request.inputs["x"].CopyFrom(tf.make_tensor_proto(warm_up))
         log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
         writer.write(log.SerializeToString())
-    if catalogue is not None:
-        (extra / "catalogue.json").write_text(json.dumps(catalogue), encoding="utf-8")

@@ -178,7 +178,7 @@ class Servable:
         if not path.exists():
             return
         try:
-            for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
                 request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
                 signature = self.signature(request.model_spec.signature_name)
                 values = {key: tf.make_ndarray(proto) for key, proto in request.inputs.items()}
