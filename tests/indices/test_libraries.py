@@ -84,6 +84,17 @@ def test_faiss_codes_the_residual_and_its_blocks_divide_the_embedding(catalogue)
         indices.FaissIVFPQ(dimensions_per_block=5).build(catalogue.embeddings)
 
 
+def test_leaves_are_filed_by_distance_and_chosen_by_inner_product(catalogue, right):
+    import faiss
+
+    adapted = indices.FaissIVFFlat(num_leaves=120, num_leaves_to_search=10).build(catalogue.embeddings)
+    one_measure = faiss.index_factory(32, "IVF120,Flat", faiss.METRIC_INNER_PRODUCT)
+    one_measure.train(catalogue.embeddings)
+    one_measure.add(catalogue.embeddings)
+    ids = one_measure.search(catalogue.queries, 10, params=faiss.SearchParametersIVF(nprobe=10))[1]
+    assert recall(adapted, catalogue, right) > neighbor_recall_at_k(ids, right) + 0.1
+
+
 def test_single_queries_leave_faiss_its_threads(catalogue):
     import faiss
 

@@ -51,7 +51,7 @@ def test_one_parameter_is_settled_without_a_clock(catalogue, exact):
 
 
 def test_two_parameters_are_weighed_by_cost(catalogue, exact):
-    index = indices.FaissIVFPQ(num_leaves=50).build(catalogue.embeddings)
+    index = indices.FaissIVFPQ(num_leaves=200, dimensions_per_block=4).build(catalogue.embeddings)
 
     def leaves_only(index, queries, k):
         return index.search_parameters["num_leaves_to_search"]
@@ -59,8 +59,8 @@ def test_two_parameters_are_weighed_by_cost(catalogue, exact):
     def reorder_only(index, queries, k):
         return index.search_parameters["reorder"]
 
-    few_leaves = indices.tune(index, catalogue.queries, exact, 0.95, 10, cost=leaves_only).parameters
-    few_reordered = indices.tune(index, catalogue.queries, exact, 0.95, 10, cost=reorder_only).parameters
+    few_leaves = indices.tune(index, catalogue.queries, exact, 0.97, 10, cost=leaves_only).parameters
+    few_reordered = indices.tune(index, catalogue.queries, exact, 0.97, 10, cost=reorder_only).parameters
     assert few_leaves["num_leaves_to_search"] < few_reordered["num_leaves_to_search"]
     assert few_leaves["reorder"] > few_reordered["reorder"]
 
