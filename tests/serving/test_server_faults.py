@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -229,3 +231,16 @@ def _gone(rest: RestClient, model: str) -> bool:
         return False
     except Refused as error:
         return error.status == 404
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no signal that a parent can send to one child alone")
+def test_ctrl_c_finishes_what_is_in_flight(strict):
+    """The last test of this server."""
+    outcomes = []
+    asking = threading.Thread(target=lambda: outcomes.append(_outcome(RestClient(strict.rest), [0.7])))
+    asking.start()
+    time.sleep(0.2)
+    strict.process.send_signal(signal.SIGINT)
+    asking.join()
+    assert outcomes == [200] and strict.process.wait(20) == 0
+    assert "Traceback" not in strict.log(), strict.log()
