@@ -212,9 +212,11 @@ def build(
 
 @app.command()
 def data(
-    name: Annotated[str | None, typer.Argument(help="100k, latest-small, 1m, 20m or 25m.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="100k, latest-small, 1m, 20m, 25m, or one of your own (see `course import`).")
+    ] = None,
 ) -> None:
-    """Make sure that a MovieLens dataset is on this machine, and say where it came from.
+    """Make sure that a dataset is on this machine, and say where it came from.
 
     Without a name it is what `COURSE_DATASET` says, else 100k.
     """
@@ -235,7 +237,9 @@ def import_(
     name: Annotated[str, typer.Option("--name", help="What to call the dataset: small letters, digits, - and _.")],
     items: Annotated[Path | None, typer.Option("--items", help="A file of items: id, title, genres.")] = None,
     user: Annotated[str | None, typer.Option(help="Column of the user.")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of the item, in both files.")] = None,
+    item: Annotated[
+        str | None, typer.Option(help="Column of the item; of the items' file too, where it has it.")
+    ] = None,
     rating: Annotated[str | None, typer.Option(help="Column of the rating.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
     title: Annotated[str | None, typer.Option(help="Column of the title, in the file of items.")] = None,

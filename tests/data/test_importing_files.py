@@ -87,7 +87,7 @@ def test_the_reader_has_the_last_word_on_the_header(write):
 def test_rows_of_another_width_are_told_with_their_lines(write):
     _, rows, _, bad = rows_of(write("user,item,rating\nu,a,1\nu,b\nu,c,2,x,y\nu,d,4\n"))
     assert len(rows) == 2
-    assert str(bad) == "  wrong number of columns         2   lines 3 (2 instead of 3), 4 (5 instead of 3)"
+    assert str(bad) == "  wrong number of columns  2  lines 3 (2 instead of 3), 4 (5 instead of 3)"
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,13 @@ def test_an_items_file_without_header_needs_the_reader_to_say_so(write):
     assert open_file(path, ITEMS, ("item",), {}, False).columns == {"item": "1", "title": "2", "genres": "3"}
 
 
+def test_the_files_may_name_the_item_differently(write):
+    path = write("id,title\na1,First\n")
+    assert open_file(path, ITEMS, ("item",), {"item": "recipe"}, None).columns == {"item": "id", "title": "title"}
+    path = write("id,recipe\nx,a1\n")
+    assert open_file(path, ITEMS, ("item",), {"item": "recipe"}, None).columns == {"item": "recipe"}
+
+
 # --- Values -------------------------------------------------------------------------------------------------------
 
 
@@ -223,11 +230,11 @@ MOMENT = 1_704_448_800  # 2024-01-05 10:00 UTC
 @pytest.mark.parametrize(
     ("sample", "unit"),
     [
-        (["1704448800", "1704448801"], "s"),
-        (["1704448800123", "", "1704448801123"], "ms"),
+        (["1704448800", "1704448801"], "seconds"),
+        (["1704448800123", "", "1704448801123"], "milliseconds"),
         (["2024-01-05", "2024-01-06 10:00"], "ISO 8601"),
-        ([1_704_448_800], "s"),
-        (["tomorrow", "1704448800", "1704448800"], "s"),
+        ([1_704_448_800], "seconds"),
+        (["tomorrow", "1704448800", "1704448800"], "seconds"),
     ],
 )
 def test_the_clock_is_guessed(sample, unit):
@@ -250,11 +257,21 @@ def test_one_moment_in_every_way():
     assert values.guess_clock([]).unit == "ISO 8601"
 
 
+def test_columns_of_a_type_that_says_nothing():
+    lists = pa.array([[1], [2]])
+    with pytest.raises(DatasetError, match="list.* holds no numbers"):
+        values.ratings(lists)
+    with pytest.raises(DatasetError, match="list"):
+        values.Ids().number(lists, "user")
+    with pytest.raises(DatasetError, match="duration.* tells no moment"):
+        values.guess_clock([]).seconds(pa.array([1], pa.duration("s")))
+
+
 def test_times_that_cannot_be():
     _, faults = read(["1704448800"] * 5 + ["0", "2024", "1704448800000", "soon", "", None, "nan"])
     assert faults == {
         "time outside 1973 to 2099": [5, 6, 7],
-        "time that cannot be read as s": [8, 11],
+        "time that cannot be read as seconds": [8, 11],
         "no time": [9, 10],
     }
     _, faults = read(["1704448800000"] * 3 + ["1704448800", "9e18"])  # seconds among milliseconds
@@ -317,4 +334,4 @@ def test_of_many_bad_rows_the_first_few_are_shown():
     bad.add("no rating", list(range(29, 9, -1)))
     bad.add("no time", [7])
     assert len(bad) == 23
-    assert str(bad) == ("  no rating        22   lines 10, 11, 12, 13, 14, ...\n  no time           1   line 7")
+    assert str(bad) == ("  no rating  22  lines 10, 11, 12, 13, 14, ...\n  no time     1  line 7")

@@ -18,8 +18,8 @@ from recsys_course.data.integrity import publish, seal, workshop
 from recsys_course.data.names import DATASETS, TABLES, DatasetError, data_dir, imported_names, prepared_folder
 from recsys_course.data.preparation import Prepared, full_disk_explained, need_space, prepare
 
-# Below these the chapters stop, or measure chance: lists of 100 films, parts of a split with a hundred rows.
-FEWEST = {"ratings": 1_000, "users": 50, "items": 120}
+# Below these a chapter stops, or measures chance: it looks at the 100th user, at lists of 100, at a tenth of the rows.
+FEWEST = {"ratings": 2_000, "users": 120, "items": 120}
 # Prepared records (each repeats its title and genres), staged rows and the columnar cache, for each row of the file.
 BYTES_A_ROW = 500
 
@@ -75,6 +75,9 @@ def import_dataset(
         full.
     """
     check_name(name)
+    for role in ("title", "genres"):
+        if getattr(columns, role) and items_file is None:
+            raise ValueError(f"--{role} names a column of the file of items; add --items FILE.")
     root = data_dir()
     _check_free(name, root, replace)
     rated = open_file(ratings_file, RATINGS, ("user", "item"), asdict(columns), header)

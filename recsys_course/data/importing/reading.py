@@ -62,7 +62,8 @@ def open_file(
       path: text or Parquet.
       roles: those that its columns may play; in a file without header, in the order of the columns.
       required: those that must be played.
-      named: the column for each role that the reader named.
+      named: the column for each role that the reader named. A file of items may lack the one named for the item, which
+        is then guessed: the other file's name for it need not be this one's.
       header: whether the first line names the columns; None finds out.
 
     Raises:
@@ -71,6 +72,8 @@ def open_file(
     """
     named = {role: named.get(role) for role in roles}
     table = open_table(path, header, [name for name in named.values() if name])
+    if roles == ITEMS and named["item"] not in table.columns:
+        named["item"] = None
     try:
         found = assign(
             path.name, table.columns, named, required, [] if table.has_header else _by_position(table, roles)

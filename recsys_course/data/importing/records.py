@@ -7,6 +7,7 @@ parts one after the other. A test holds the result against what TFDS itself writ
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,28 +60,21 @@ def write_ratings(
     user_parts = [_part(user_id=_texts(user)) for user in users]
     rated = ((item, catalogue.get(item, Item("", ()))) for item in items)  # ids of skipped rows alone have no entry
     item_parts = list(_item_parts(rated, genres))
-    rating_parts: dict[float, bytes] = {}
+
+    @functools.lru_cache(maxsize=10_000)
+    def rating_part(rating: float) -> bytes:
+        return _part(user_rating=tf.train.Feature(float_list=tf.train.FloatList(value=[rating])))
 
     def shard(rows: np.ndarray) -> Iterator[bytes]:
         for start in range(0, len(rows), 65_536):
             block = rows[start : start + 65_536]
             columns = [block[field].tolist() for field in ("user", "item", "rating", "time")]
             for user, item, rating, time in zip(*columns, strict=True):
-                if rating not in rating_parts:
-                    rating_parts[rating] = _part(
-                        user_rating=tf.train.Feature(float_list=tf.train.FloatList(value=[rating]))
-                    )
-                yield _record(user_parts[user], item_parts[item], rating_parts[rating], _part(timestamp=_number(time)))
+                yield _record(user_parts[user], item_parts[item], rating_part(rating), _part(timestamp=_number(time)))
+            progress.update(len(block))
 
     with tqdm(total=sum(lengths), desc=f"writing {name}", unit="row", unit_scale=True) as progress:
-        shards = (_counted(shard(rows), progress) for rows in parts)
-        _write(folder, f"{name}-ratings", shards, lengths, features, description)
-
-
-def _counted(records: Iterable[bytes], progress: tqdm) -> Iterator[bytes]:
-    for record in records:
-        yield record
-        progress.update()
+        _write(folder, f"{name}-ratings", map(shard, parts), lengths, features, description)
 
 
 def _write(

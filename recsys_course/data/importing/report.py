@@ -45,12 +45,13 @@ class BadRows:
     def __str__(self) -> str:
         """A line for each kind, with the lines of the file where the first few stand."""
         width = max((len(kind) for kind in self.counts), default=0)
+        digits = max((len(f"{count:,}") for count in self.counts.values()), default=0)
         rows = []
         for kind, count in self.counts.items():
             places = ", ".join(f"{line}{' ' + detail if detail else ''}" for line, detail in self._first[kind])
             more = ", ..." if count > SHOWN else ""
             rows.append(
-                f"  {kind:<{width}} {count:>9,}   {self.unit if count == 1 else self.unit + 's'} {places}{more}"
+                f"  {kind:<{width}}  {count:>{digits},}  {self.unit if count == 1 else self.unit + 's'} {places}{more}"
             )
         return "\n".join(rows)
 

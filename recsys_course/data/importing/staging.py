@@ -78,7 +78,7 @@ def _once(rows: np.ndarray, bad: BadRows) -> np.ndarray:
     rows = rows[~same]
 
     rows = rows[np.lexsort((rows["line"], rows["time"], rows["item"], rows["user"]))]
-    superseded = np.append(_equals_previous(rows, ("user", "item"))[1:], False)
+    superseded = np.roll(_equals_previous(rows, ("user", "item")), -1)  # of equal neighbours all but the last
     after = rows["line"][np.flatnonzero(superseded) + 1]
     bad.add("rated again later", rows["line"][superseded], lambda at: f"in line {after[at]:,}")
     return rows[~superseded]

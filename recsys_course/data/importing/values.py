@@ -62,7 +62,7 @@ class Clock:
     """How a column tells time.
 
     Attributes:
-      unit: ``s`` or ``ms`` since 1970, or ``ISO 8601``.
+      unit: ``seconds`` or ``milliseconds`` since 1970, or ``ISO 8601``.
       in_words: the same for people.
     """
 
@@ -73,7 +73,10 @@ class Clock:
         """Seconds since 1970, UTC, ``[rows] int64``, and which rows have no time, or none that can be."""
         missing = _missing(values)
         if pa.types.is_temporal(values.type):
-            values = pc.cast(values, pa.timestamp("us"), safe=False)
+            try:
+                values = pc.cast(values, pa.timestamp("us"), safe=False)
+            except pa.ArrowException as error:
+                raise DatasetError(f"A column of type {values.type} tells no moment: {error}") from error
             read = values.to_numpy(zero_copy_only=False).astype("datetime64[us]")
             seconds, known = _whole_seconds(read)
         elif self.unit == "ISO 8601":
@@ -81,7 +84,7 @@ class Clock:
             read = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
             seconds, known = _whole_seconds(read.dt.tz_localize(None).to_numpy().astype("datetime64[us]"))
         else:
-            numbers = _numbers(values) / (1000 if self.unit == "ms" else 1)
+            numbers = _numbers(values) / (1000 if self.unit == "milliseconds" else 1)
             known = np.isfinite(numbers)
             seconds = np.floor(np.clip(np.where(known, numbers, 0), -1e15, 1e15)).astype(np.int64)
         outside = known & ((seconds < EARLIEST) | (seconds >= LATEST))
@@ -101,8 +104,8 @@ def guess_clock(sample: Sequence[object]) -> Clock:
     if 2 * len(numbers) <= len(there):
         return Clock("ISO 8601", "ISO 8601, UTC where no zone is given")
     if np.median(numbers) >= EARLIEST * 1000:
-        return Clock("ms", "milliseconds since 1970")
-    return Clock("s", "seconds since 1970")
+        return Clock("milliseconds", "milliseconds since 1970")
+    return Clock("seconds", "seconds since 1970")
 
 
 def day(seconds: int) -> str:
@@ -116,6 +119,8 @@ def _text(values: pa.Array, column: str) -> pa.Array:
             values = values.dictionary_decode()
         if pa.types.is_floating(values.type):  # whole numbers that pandas has widened because some are missing
             values = pc.cast(pc.if_else(pc.is_finite(values), values, None), pa.int64())
+        if pa.types.is_nested(values.type):
+            raise pa.ArrowTypeError("lists and structures name nobody.")
         return pc.cast(values, pa.string())
     except pa.ArrowException as error:
         raise DatasetError(
@@ -126,7 +131,10 @@ def _text(values: pa.Array, column: str) -> pa.Array:
 def _numbers(values: pa.Array) -> np.ndarray:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    return pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    except TypeError as error:
+        raise DatasetError(f"A column of type {values.type} holds no numbers: {error}") from error
 
 
 def _missing(values: pa.Array) -> np.ndarray:
