@@ -257,6 +257,14 @@ def _(definition, rng):
     return [definition(rng.normal(size=12), rng.choice(12, rng.integers(0, 9), replace=False), k) for k in (1, 5, 12)]
 
 
+@twin("neighbor_recall_at_k")
+def _(definition, rng):
+    exact = np.array([rng.choice(30, 6, replace=False) for _ in range(8)])
+    found = np.array([rng.choice(30, 6, replace=False) for _ in range(8)])
+    exact[0], exact[1, 2:], found[2, 1:] = -1, -1, -1  # a query without neighbours, one with two, one that found one
+    return definition(found, exact), definition(exact, exact)
+
+
 def test_whatever_claims_to_be_built_in_a_chapter_is_compared_with_it():
     claimed = {name for name, value in public().items() if chapter_of(value)}
     assert claimed == set(USES), "give each its use above"

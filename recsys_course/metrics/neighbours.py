@@ -6,7 +6,7 @@ import numpy as np
 
 
 def neighbor_recall_at_k(found_ids: np.ndarray, exact_ids: np.ndarray) -> float:
-    """The share of the exact top `k` that an approximate index found, averaged over queries.
+    """The share of the exact top `k` that an approximate index found, averaged over queries. Built in chapter 4.
 
     The order within the list plays no part. Places that hold no item (id -1, or the empty string) count neither as
     found nor as to be found: where exclusions leave a query five items, five are what there is to find.
