@@ -131,10 +131,7 @@ def _text(values: pa.Array, column: str) -> pa.Array:
 def _numbers(values: pa.Array) -> np.ndarray:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    try:
-        return pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    except TypeError as error:
-        raise DatasetError(f"A column of type {values.type} holds no numbers: {error}") from error
+    return pd.to_numeric(values.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _missing(values: pa.Array) -> np.ndarray:
