@@ -6,10 +6,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-.PHONY: help course test environment lock test-colab clean
+.PHONY: help course test environment lock test-colab clean bench-serving
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 course: environment ## install, get the data, run every chapter, build the site, recommend five films
 	@$(COURSE) data
@@ -23,6 +23,9 @@ test: environment ## the same set-up, then all tests, the notebooks among them
 
 test-colab: environment ## run every chapter in a fresh environment with Colab's packages, outside the repository
 	@$(BIN)/python -m recsys_course.authoring.colab_check
+
+bench-serving: environment ## course serve beside KServe and LitServe, same artefact (10 minutes the first time)
+	@$(BIN)/python -m benchmarks.serving
 
 environment: # .venv from the lock file; does nothing where it is up to date
 	@test -n "$(PYTHON)" || { echo "set-up: no Python 3.11, 3.12 or 3.13 was found: install one (python.org, or your system's packages) and run the same command again, or name it, as in: make course PYTHON=/path/to/python3.12" >&2; exit 1; }
