@@ -193,8 +193,8 @@ else:
 #
 # ## 2 · What the first attempt gets wrong
 #
-# It answers. Are the answers any good? *Predict* for three cases: how many of the ten films does a user know already?
-# What does somebody get whom the model has never met? What happens, when a shop window wants two thousand films?
+# It answers. Are the answers any good? *Predict:* how many of the ten films does a user know already? And what does
+# somebody get whom the model has never met?
 
 
 # %% tags=["nbval-ignore-output"]
@@ -218,7 +218,8 @@ if DATASET == "100k":
 # %% [markdown]
 # The towers have learned what people watched, so they recommend it again. And the stranger's query embedding is the OOV
 # vector, which no training row has ever touched: it is still the random start, and points anywhere. It yields a list
-# and a score like any other, and nothing shows that the list means nothing.
+# and a score like any other, and nothing shows that the list means nothing. Nor can anybody ask for more than ten
+# films: the number is frozen into the graph.
 #
 # So a serving module needs rules besides the search: **take out what is seen**; **say who has answered**, and let
 # popularity answer strangers; and let clients choose the length `k`, within bounds. All of it belongs *into the graph*.
@@ -646,6 +647,7 @@ diagrams.show("serving")
 # would type `course export` and then `course serve`; from a notebook the server runs in a process of its own:
 
 # %% tags=["nbval-ignore-output"]
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # no proxy between here and here
 server = serving.LocalServer(models_dir)  # free ports; ends with this notebook at the latest
 url = f"{server.rest}/v1/models/retrieval"
 print("REST:", url, "\ngRPC:", server.grpc, "\npage:", server.rest + "/")
