@@ -11,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from recsys_course import metrics
 from recsys_course.serving import versions
 from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule
 from recsys_course.serving.scann_search import ScannSearch
@@ -21,7 +23,7 @@ from recsys_course.serving.trained import SPLIT, Trained
 
 EXTRA = "assets.extra"  # TensorFlow Serving's name for files that lie beside a model and are not part of it
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy", "protobuf")
-LIKED = 4  # stars, from which on a film counts as liked on the server's page
+LIKED = 0.75  # of the way from the lowest rating to the highest: 4 of 5 stars
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 
 
@@ -48,13 +50,17 @@ def export_retrieval(
         say: told what happens, a line at a time.
     """
     embeddings = trained.candidate_embeddings()
-    exact = _publish(Path(models_dir) / "retrieval", trained, ExactSearch(embeddings))
+    module = retrieval_module(trained, ExactSearch(embeddings))
+    exact = _publish(Path(models_dir) / "retrieval", trained, module, {})
     say(f"wrote {exact}")
     if not ScannSearch.is_available():
         say("retrieval_scann is left out: ScaNN is not installed here, and has wheels for Linux only")
         return Exported(exact, None)
-    scann = _publish(Path(models_dir) / "retrieval_scann", trained, ScannSearch(embeddings))
-    say(f"wrote {scann}")
+    approximate = retrieval_module(trained, ScannSearch(embeddings))
+    recall = metrics.neighbor_recall_at_k(_lists(approximate, trained), _lists(module, trained))
+    facts = {"recall of exact search's films @10": round(recall, 4)}
+    scann = _publish(Path(models_dir) / "retrieval_scann", trained, approximate, facts)
+    say(f"wrote {scann}; it finds {recall:.1%} of the films that exact search finds")
     return Exported(exact, scann)
 
 
@@ -82,18 +88,27 @@ def catalogue(trained: Trained) -> dict[str, dict]:
         )
     }
     best_first = trained.train.sort_values(["user_rating", "timestamp"], ascending=False, kind="stable")
-    liked = best_first[best_first["user_rating"] >= LIKED].astype({"user_id": str, "movie_id": str})
+    lowest, highest = trained.train["user_rating"].min(), trained.train["user_rating"].max()
+    liked = best_first[best_first["user_rating"] >= lowest + LIKED * (highest - lowest)].astype(
+        {"user_id": str, "movie_id": str}
+    )
     by_user = liked.groupby("user_id")["movie_id"].apply(lambda ids: ids.head(20).tolist())
     return {"movies": films, "users": {user: by_user.get(user, []) for user in trained.user_ids}}
 
 
-def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) -> Path:
-    module = retrieval_module(trained, search)
+def _lists(module: RetrievalModule, trained: Trained) -> np.ndarray:
+    """`[num_users, 10]` ids for every user, a thousand at a time."""
+    users = trained.user_ids
+    parts = [module.serving_default(tf.constant(users[at : at + 1_000])) for at in range(0, len(users), 1_000)]
+    return np.concatenate([part["movie_ids"].numpy().astype(str) for part in parts])
+
+
+def _publish(base: Path, trained: Trained, module: RetrievalModule, measured: dict[str, float]) -> Path:
     facts = {
         "model": base.name,
-        "search": type(search).__name__,
+        "search": type(module.search).__name__,
         "dataset": {
-            "name": f"MovieLens {trained.dataset}",
+            "name": trained.dataset,
             "users": len(trained.user_ids),
             "movies": trained.index.num_movies,
             "training interactions": len(trained.train),
@@ -101,12 +116,16 @@ def _publish(base: Path, trained: Trained, search: ExactSearch | ScannSearch) ->
         "split": SPLIT,
         "recipe": trained.recipe,
         "hit rates": trained.metrics,
+        **measured,
         "libraries": _libraries(),
     }
 
     def write(folder: Path) -> None:
-        with _quiet_keras():
-            tf.saved_model.save(module, str(folder), signatures=module.signatures)
+        try:
+            with _quiet_keras():
+                tf.saved_model.save(module, str(folder), signatures=module.signatures)
+        except tf.errors.OpError as error:  # a full disk, say, in TensorFlow's words
+            raise OSError(error.message) from error
         extra = folder / EXTRA
         extra.mkdir(exist_ok=True)
         write_warm_up(extra / "tf_serving_warmup_requests", base.name, trained.user_ids)

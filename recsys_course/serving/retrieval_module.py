@@ -35,15 +35,25 @@ def checked_k(k: tf.Tensor, num_movies: int) -> tf.Tensor:
         return tf.minimum(k, num_movies)
 
 
+def refuse_infinite(embeddings: np.ndarray) -> None:
+    """Raises a ValueError where an embedding is not finite: it would win or lose every comparison."""
+    if not np.isfinite(embeddings).all():
+        raise ValueError("some embeddings are not finite: the training has diverged, and there is nothing to serve.")
+
+
 class ExactSearch(tf.Module):
     """Every affinity, then the best of them. Stock ops, so any TensorFlow loads it.
 
     Args:
         embeddings: `[num_movies, embedding_dim] float32` candidate embeddings.
+
+    Raises:
+        ValueError: an embedding holds NaN or infinity, as after a training that diverged.
     """
 
     def __init__(self, embeddings: np.ndarray) -> None:
         super().__init__()
+        refuse_infinite(embeddings)
         self.embeddings = tf.Variable(np.asarray(embeddings, np.float64), trainable=False, name="embeddings")
 
     def __call__(self, queries: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

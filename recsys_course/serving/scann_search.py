@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.retrieval_module import FILLED, refuse_infinite
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -26,6 +26,7 @@ class ScannSearch(tf.Module):
 
     Raises:
         ImportError: ScaNN is not installed; says what to use instead.
+        ValueError: an embedding holds NaN or infinity.
     """
 
     def __init__(self, embeddings: np.ndarray) -> None:
@@ -34,6 +35,7 @@ class ScannSearch(tf.Module):
             raise ImportError(
                 "ScaNN is not installed (it has wheels for Linux only): pip install scann==1.4.2, or use ExactSearch."
             )
+        refuse_infinite(embeddings)
         self.num_movies = len(embeddings)
         self.num_leaves = max(1, round(self.num_movies**0.5))
         searcher = (

@@ -85,11 +85,14 @@ def trained_retrieval(dataset: str | None = None, say: Say = print) -> Trained:
         for at, weight in enumerate(model.trainable_variables):
             weight.assign(stored[f"weight_{at}"])
         measured = json.loads(str(stored["metrics"]))
-        say(f"two-tower model of chapter 3 for MovieLens {dataset}: taken from the cache")
+        say(f"two-tower model of chapter 3 for {dataset}: taken from the cache")
     else:
         model = fit(split, movies, RECIPE, say)
         measured = hit_rates(model, split, movies)
-        _keep(kept, model, measured)
+        try:
+            _keep(kept, model, measured)
+        except OSError as error:
+            say(f"the weights could not be kept ({error.strerror or error}), so the next time trains again")
     index = data.InteractionIndex.of(ratings, movies)
     return Trained(model, dataset, split.train, movies, index, dict(RECIPE), measured)
 

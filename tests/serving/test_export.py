@@ -238,6 +238,19 @@ def test_a_history_of_the_wrong_shape_is_refused():
         RetrievalModule(lambda x: x, ExactSearch(np.zeros((3, 1))), ["1", "2"], ["a", "b", "c"], sparse.eye(2, 4))
 
 
+@pytest.mark.parametrize("search", [ExactSearch, pytest.param(serving.ScannSearch, marks=needs_scann)])
+def test_embeddings_of_a_training_that_diverged_are_refused(search):
+    with pytest.raises(ValueError, match="the training has diverged"):
+        search(np.full((40, 4), np.nan, np.float32))
+
+
+@needs_scann
+def test_scann_s_manifest_says_how_much_of_exact_search_it_finds(world, exported, fresh):
+    expected, _ = live_lists(world, 10)
+    recall = metrics.neighbor_recall_at_k(np.array(fresh["scann"]), expected.astype(str))
+    assert serving.verify(exported.scann)["recall of exact search's films @10"] == pytest.approx(recall, abs=1e-4)
+
+
 @needs_scann
 def test_two_versions_in_one_process_do_not_share_an_index(world, exported, tmp_path):
     """TensorFlow looks handles up by name; if two indices had one, the older version would answer for both."""

@@ -33,7 +33,7 @@ def test_it_trains_once_and_publishes_the_next_version_each_time(small):
     second = run("--to", small / "models")
     assert second.exit_code == 0 and "taken from the cache" in second.output and "epoch" not in second.output
     manifests = [serving.verify(small / "models" / "retrieval" / version) for version in "12"]
-    assert manifests[0]["dataset"]["name"] == "MovieLens latest-small"
+    assert manifests[0]["dataset"]["name"] == "latest-small"
     assert manifests[0]["hit rates"] == manifests[1]["hit rates"]
     loaded = [tf.saved_model.load(str(small / "models" / "retrieval" / version)) for version in "12"]
     lists = [model.serving_default(tf.constant(["1", "2", "3"])) for model in loaded]
@@ -43,6 +43,26 @@ def test_it_trains_once_and_publishes_the_next_version_each_time(small):
     kept.write_bytes(kept.read_bytes()[:1000])
     third = run("--to", small / "models")
     assert third.exit_code == 0 and "epoch 1 of 1" in third.output, "a damaged cache is replaced"
+
+
+def test_weights_that_cannot_be_kept_are_no_reason_to_lose_them(small, monkeypatch):
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(training, "_keep", denied)
+    done = run("--to", small / "models")
+    assert done.exit_code == 0, done.output
+    assert "could not be kept (Permission denied)" in done.output and (small / "models" / "retrieval" / "1").is_dir()
+
+
+def test_a_disk_that_fills_up_leaves_no_version_and_is_told(small, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    done = run("--to", small / "models")
+    assert done.exit_code == 1 and "No space left on device" in done.output
+    assert list((small / "models" / "retrieval").iterdir()) == []
 
 
 def test_what_a_person_can_put_right_is_said_in_a_line(small, monkeypatch):
