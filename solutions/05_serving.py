@@ -600,15 +600,16 @@ if "scann" in served:
 #
 # > **Misconception: it loads and it answers, so it is the model that we trained.**
 #
-# Here is an artefact with one mistake, of the quietest kind. The ids were sorted once more on their way: as text, where
-# `"10"` comes before `"9"`. *Predict:* what will TensorFlow say to it? What will the answers look like?
+# Here is an artefact with one mistake, of the quietest kind. Somebody remembered that row 0 of every lookup belongs to
+# the OOV id, and moved the film ids down by one. In this table there is no such row. *Predict:* what will TensorFlow
+# say to it? What will the answers look like?
 
 # %% tags=["nbval-ignore-output"]
-as_text = np.array(sorted(movie_ids), dtype=object)
+moved = np.roll(movie_ids, 1)  # each embedding now carries the id of the film before it
 search = serving.ExactSearch(embeddings)
-mixed_up = serving.RetrievalModule(trained.model.query_tower, search, users, as_text, seen)
-tf.saved_model.save(mixed_up, str(work / "mixed_up"), signatures=mixed_up.signatures)
-loaded = tf.saved_model.load(str(work / "mixed_up"))
+off_by_one = serving.RetrievalModule(trained.model.query_tower, search, users, moved, seen)
+tf.saved_model.save(off_by_one, str(work / "off_by_one"), signatures=off_by_one.signatures)
+loaded = tf.saved_model.load(str(work / "off_by_one"))
 wrong = loaded.signatures["serving_default"](user_id=tf.constant(users))
 wrong_lists = dict(zip(users, wrong["movie_ids"].numpy().astype(str).tolist(), strict=True))
 
