@@ -272,6 +272,12 @@ def _adds_the_codes(query, code_books, codes):
     return codes @ best
 
 
+def _every_code_in_every_row(query, code_books, codes):
+    num_blocks, _, block_dim = code_books.shape
+    table = np.einsum("bcd,bd->bc", code_books, query.reshape(num_blocks, block_dim))
+    return table[:, codes].sum(axis=1)
+
+
 def _not_summed(query, code_books, codes):
     num_blocks, _, block_dim = code_books.shape
     table = np.einsum("bcd,bd->bc", code_books, query.reshape(num_blocks, block_dim))
@@ -310,6 +316,9 @@ exercise(
         ),
         "these are squared distances; a partial affinity is the inner product of two blocks": _squared_distances,
         "a code is a name, not an amount: look it up in the table, do not multiply by it": _adds_the_codes,
+        "you looked every code up in the rows of all blocks; a block's code belongs to its own row of the table": (
+            _every_code_in_every_row
+        ),
         "these are the partial affinities; add them up over an item's blocks": _not_summed,
         "you averaged over the blocks; an inner product is their sum": (
             lambda query, code_books, codes: _not_summed(query, code_books, codes).mean(axis=1)
