@@ -60,7 +60,7 @@ class ExactSearch(tf.Module):
         """The best films that are not seen. Of equal ones the film that comes first in the catalogue stands first.
 
         In float32 the last digits of a product depend on how many queries share the batch, and two films that nearly
-        tie would change places with the company that a request happens to keep. So the sums are made in float64.
+        tie could change places with the company that a request happens to keep. So the sums are made in float64.
 
         Args:
             queries: `[batch, embedding_dim] float32`.
