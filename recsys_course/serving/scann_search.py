@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from recsys_course.indices.scann import SMALLEST_CODE_BOOK, quiet_stderr
 from recsys_course.serving.retrieval_module import FILLED, refuse_infinite
 
 try:
@@ -26,7 +27,7 @@ class ScannSearch(tf.Module):
 
     Raises:
         ImportError: ScaNN is not installed; says what to use instead.
-        ValueError: an embedding holds NaN or infinity.
+        ValueError: an embedding holds NaN or infinity, or there are too few of them.
     """
 
     def __init__(self, embeddings: np.ndarray) -> None:
@@ -37,15 +38,18 @@ class ScannSearch(tf.Module):
             )
         refuse_infinite(embeddings)
         self.num_movies = len(embeddings)
+        if self.num_movies < SMALLEST_CODE_BOOK:
+            needs = f"ScaNN learns its codes from {SMALLEST_CODE_BOOK} films or more"
+            raise ValueError(f"{needs}, got {self.num_movies}: use ExactSearch.")
         self.num_leaves = max(1, round(self.num_movies**0.5))
-        searcher = (
+        builder = (
             scann_ops.builder(np.asarray(embeddings, np.float32), 10, "dot_product")
-            .tree(self.num_leaves, self.num_leaves)
+            .tree(self.num_leaves, self.num_leaves, random_init=False)  # a random start would make each export another
             .score_ah(2)
             .reorder(REORDERED)
-            .build()
         )
-        self.state = searcher.serialize_to_module()
+        with quiet_stderr():
+            self.state = builder.build().serialize_to_module()
 
     @staticmethod
     def is_available() -> bool:

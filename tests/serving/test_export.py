@@ -245,6 +245,17 @@ def test_embeddings_of_a_training_that_diverged_are_refused(search):
 
 
 @needs_scann
+def test_scann_builds_the_same_index_each_time_and_says_when_it_cannot(world):
+    embeddings = world[0].candidate_embeddings()
+    one, other = (serving.ScannSearch(embeddings).state for _ in range(2))
+    for name in ("datapoint_to_token", "hashed_dataset", "dataset"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    with pytest.raises(ValueError, match="16 films or more, got 15"):
+        serving.ScannSearch(embeddings[:15])
+    serving.ScannSearch(embeddings[:16])
+
+
+@needs_scann
 def test_scann_s_manifest_says_how_much_of_exact_search_it_finds(world, exported, fresh):
     expected, _ = live_lists(world, 10)
     recall = metrics.neighbor_recall_at_k(np.array(fresh["scann"]), expected.astype(str))
