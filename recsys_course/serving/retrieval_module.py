@@ -1,4 +1,4 @@
-"""What is saved: a query tower, a search over the films, and the rules between a score and a list. Built in chapter 5.
+"""What is saved: a query tower, a search over the films, and the rules between a score and a list. See chapter 5.
 
 Everything that has to happen for an answer happens in the graph, so that whoever loads the artefact, in whichever
 language, gets the same lists: the lookup of ids, the search, the seen films, the list for strangers, the bounds of `k`.
