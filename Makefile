@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-.PHONY: help course test environment lock test-colab clean bench-serving
+.PHONY: help course test environment lock test-colab bench-ann clean bench-serving
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bench-serving: environment ## course serve beside KServe and LitServe, same arte
 environment: # .venv from the lock file; does nothing where it is up to date
 	@test -n "$(PYTHON)" || { echo "set-up: no Python 3.11, 3.12 or 3.13 was found: install one (python.org, or your system's packages) and run the same command again, or name it, as in: make course PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -I recsys_course/authoring/environment.py
+
+bench-ann: environment ## measure the nearest-neighbour indices; SIZE=small takes a minute, the default twenty
+	@$(BIN)/python -m benchmarks.ann --size $(or $(SIZE),full) --minutes $(or $(MINUTES),20)
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9

@@ -10,7 +10,7 @@ import numpy as np
 from recsys_course.indices.interface import Index
 
 SCORES_AT_A_TIME = 1 << 24  # 64 MB of float32 affinities: bounds memory, whatever the number of queries
-STRIPES = 512  # a top k first compares the maxima of so many items each
+STRIPE = 64  # a top k first compares the maxima of so many items each
 
 
 @dataclass(kw_only=True, eq=False)
@@ -69,11 +69,11 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         The scores and their columns, each `[num_rows, k]`.
     """
     num_rows, num_columns = scores.shape
-    bound = np.full(num_rows, -np.inf, np.float32)
-    num_stripes = num_columns // STRIPES
+    num_stripes = num_columns // STRIPE
+    maxima = scores
     if num_stripes >= 2 * k:
-        whole = scores[:, : num_stripes * STRIPES].reshape(num_rows, STRIPES, num_stripes)
-        bound = np.partition(whole.max(axis=1), num_stripes - k, axis=1)[:, num_stripes - k]
+        maxima = scores[:, : num_stripes * STRIPE].reshape(num_rows, STRIPE, num_stripes).max(axis=1)
+    bound = np.partition(maxima, -k, axis=1)[:, -k]
     best = np.empty((num_rows, k), np.float32)
     columns = np.empty((num_rows, k), np.int64)
     for row in range(num_rows):

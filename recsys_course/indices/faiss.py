@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import numpy as np
 from recsys_course.indices.graphs import GraphIndex
 from recsys_course.indices.interface import Index
 from recsys_course.indices.scann import SMALLEST_CODE_BOOK, default_num_leaves, leaves_grid, reorder_grid
+
+WORTH_THREADS = 50_000  # items; with fewer, threads that build spend their time waiting for each other
 
 
 @contextmanager
@@ -27,6 +29,13 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(before)
+
+
+def _threads_for(num_items: int) -> AbstractContextManager[None]:
+    """As many threads as building from so many items is worth."""
+    import faiss
+
+    return _threads(1 if num_items < WORTH_THREADS else faiss.omp_get_max_threads())
 
 
 class _FaissIndex(Index):
@@ -108,13 +117,14 @@ class _InvertedFile(_FaissIndex):
         leaves = self._inverted_file()
         leaves.cp.min_points_per_centroid = 1  # fewer items for a leaf than Faiss would like are no cause for a warning
         leaves.cp.spherical = False
-        leaves.train(embeddings)
+        with _threads_for(len(embeddings)):
+            leaves.train(embeddings)
         self._by_product = faiss.IndexFlatIP(leaves.d)  # the name keeps it alive: Faiss does not own it
         self._by_product.add(leaves.quantizer.reconstruct_n(0, leaves.nlist))
         leaves.quantizer = self._by_product
 
     @contextmanager
-    def _filed_by_distance(self) -> Iterator[None]:
+    def _filed_by_distance(self, num_added: int) -> Iterator[None]:
         """Items that are added meanwhile go to the leaf with the nearest centre."""
         import faiss
 
@@ -124,7 +134,8 @@ class _InvertedFile(_FaissIndex):
         by_distance.add(by_product.reconstruct_n(0, leaves.nlist))
         leaves.quantizer = by_distance
         try:
-            yield
+            with _threads_for(num_added):
+                yield
         finally:
             leaves.quantizer = by_product
 
@@ -171,7 +182,7 @@ class FaissIVFFlat(_InvertedFile):
         return faiss.SearchParametersIVF(nprobe=self.num_leaves_to_search)
 
     def _add(self, embeddings: np.ndarray, keys: np.ndarray) -> None:
-        with self._filed_by_distance():
+        with self._filed_by_distance(len(embeddings)):
             self._index.add_with_ids(embeddings, keys)
 
     def _remove(self, keys: np.ndarray) -> None:
@@ -249,7 +260,7 @@ class FaissIVFPQ(_InvertedFile):
         )
 
     def _add(self, embeddings: np.ndarray, keys: np.ndarray) -> None:
-        with self._filed_by_distance():
+        with self._filed_by_distance(len(embeddings)):
             self._index.add(embeddings)  # keys go on from the last, and none is ever taken out
 
 

@@ -314,10 +314,10 @@ class Index(ABC):
         return self._ids
 
     def _check_parameters(self) -> None:
-        defaults = {field.name: field.default for field in fields(self)}
+        optional = {field.name for field in fields(self) if str(field.type).endswith("| None")}
         for name, smallest in self.at_least.items():
             value = getattr(self, name)
-            if value is None and defaults[name] is None:
+            if value is None and name in optional:
                 continue
             if not isinstance(value, (int, np.integer)) or value < smallest:
                 raise ValueError(

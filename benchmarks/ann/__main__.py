@@ -1,0 +1,158 @@
+"""The command: measures what is not measured yet, each index in a process of its own, and reports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+from benchmarks.ann import results
+from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
+from benchmarks.ann.report import best, figures, page, targets_met, text_table
+from recsys_course import indices
+
+ROOT = Path(__file__).parents[2]
+WORK = ROOT / ".course" / "benchmarks" / "ann"
+KEPT = ROOT / "benchmarks" / "results" / "ann.json"
+PAGE = ROOT / "docs" / "results" / "ann.md"
+LONGEST = 900  # seconds that one process may take
+CHILD = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
+
+
+class Failed(Exception):
+    """One index could not be measured; the others can."""
+
+
+def main() -> int:
+    """Returns the exit status: 0 all measured, 1 something failed or is left, 130 stopped."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ann", description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="full", help="small: a minute; full: up to a million items")
+    parser.add_argument("--minutes", type=float, default=20, help="start no further index after so many (default 20)")
+    parser.add_argument("--only", metavar="TEXT", default="", help="measure only indices whose name contains this")
+    parser.add_argument("--report", action="store_true", help="measure nothing; page and figures from the kept results")
+    asked = parser.parse_args()
+    if asked.report:
+        publish(results.read(KEPT), PAGE)
+        return 0
+    try:
+        return run(asked.size, asked.minutes, asked.only)
+    except KeyboardInterrupt:
+        print("\nstopped; what was measured is kept, and the same command goes on from there")
+        return 130
+
+
+def run(size: str, minutes: float, only: str) -> int:
+    """Measures, reports, and keeps the results where everything was measured."""
+    begin = perf_counter()
+    here = results.circumstances()
+    path = WORK / f"{size}.json"
+    content = results.read(path) | {"circumstances": here, "size": size}
+    plan = [(corpus, one) for corpus in SIZES[size] for one in variants(corpus)]
+    plan = [(corpus, one) for corpus, one in plan if one.name == "exact" or only.lower() in one.name.lower()]
+    wanted = {results.key(corpus, one, here): (corpus, one) for corpus, one in plan}
+    content["records"] = {key: record for key, record in content["records"].items() if key in wanted}
+    left = failed = 0
+    for number, (key, (corpus, variant)) in enumerate(wanted.items(), start=1):
+        label = f"[{number}/{len(wanted)}] {corpus:>9} · {variant.name}"
+        if key in content["records"]:
+            print(f"{label}: measured before", flush=True)
+            continue
+        if reason := cannot(corpus, variant):
+            print(f"{label}: left out, {reason}", flush=True)
+            continue
+        if perf_counter() - begin > 60 * minutes:
+            left += 1
+            continue
+        print(f"{label}: ", end="", flush=True)
+        try:
+            found = measure(corpus, variant, content)
+            content["records"][key] = {"corpus": corpus, "variant": variant._asdict(), **found}
+            results.write(path, content)
+        except Failed as error:
+            failed += 1
+            print(f"failed: {error}", flush=True)
+    print(f"\n{text_table(content)}\n\n{targets_met(content)}")
+    if left or failed:
+        print(f"\n{left} not measured within {minutes:g} minutes, {failed} failed; the same command goes on from here.")
+        return 1
+    whole = size != "small" and not only
+    kept, shown = (KEPT, PAGE) if whole else (WORK / size / "ann.json", WORK / size / "ann.md")
+    results.write(kept, content)
+    publish(content, shown)
+    path.unlink()  # done: the next run measures anew
+    print(f"\nresults: {kept}\npage:    {shown}")
+    return 0
+
+
+def publish(content: dict[str, Any], path: Path) -> None:
+    """Writes the page, with the figures beside it, from the results alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figures(content, path.parent)
+    path.write_text(page(content), encoding="utf-8")
+
+
+def cannot(corpus: str, variant: Variant) -> str:
+    """Why this cannot be measured here; empty where it can."""
+    adapter = indices.ADAPTERS[variant.adapter]
+    if not adapter.is_available():
+        return f"{adapter.library} is not installed"
+    need = 5 * 4 * EMBEDDING_DIM * (CORPORA[corpus] or 0)  # embeddings, the index, and what building takes
+    free = psutil.virtual_memory().available
+    if need > free:
+        return f"it may take {need / 2**30:.0f} GiB of memory and {free / 2**30:.0f} are free"
+    return ""
+
+
+def measure(corpus: str, variant: Variant, content: dict[str, Any]) -> dict[str, Any]:
+    """Builds and searches one index, each in its own process; tells as it goes."""
+    data_folder = WORK / "corpora" / corpus
+    (WORK / "indices").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK / "indices") as scratch:
+        order = {"corpus": str(data_folder), "folder": str(Path(scratch) / "index"), **variant._asdict()}
+        if not data_folder.is_dir():
+            child({"what": "draw", **order}, Path(scratch))
+        built = child({"what": "build", **order}, Path(scratch))
+        print(f"built in {built['build_wall_seconds']:.1f} s; ", end="", flush=True)
+        found = child(
+            {"what": "search", "slow": too_slow(corpus, content), "seconds": SECONDS_A_POINT[content["size"]], **order},
+            Path(scratch),
+        )
+    at_10 = best(found["points"]["10"], RECALL_TARGETS[10])
+    print(f"recall@10 {at_10['recall']:.3f} in {1e6 * at_10['p50_seconds']:.0f} µs", flush=True)
+    return built | found
+
+
+def too_slow(corpus: str, content: dict[str, Any]) -> float:
+    """Seconds a query in batches, beyond which an index is no better than exact search."""
+    for record in content["records"].values():
+        if record["corpus"] == corpus and record["variant"]["name"] == "exact":
+            return max(0.001, record["points"]["10"][0]["p50_seconds"] / 4)
+    return 0.001
+
+
+def child(order: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """What a process of its own found."""
+    answer = scratch / f"{order['what']}.json"
+    command = [sys.executable, "-m", "benchmarks.ann.measure", json.dumps({**order, "answer": str(answer)})]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **CHILD}, capture_output=True, text=True, timeout=LONGEST
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"to {order['what']} took more than {LONGEST // 60} minutes") from None
+    if done.returncode or not answer.is_file():
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise Failed(f"to {order['what']}: {last}")
+    return json.loads(answer.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
