@@ -186,3 +186,29 @@ def time_by_size(
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
     return ax
+
+
+def calibration(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: str, ax: Axes | None = None
+) -> Axes:
+    """What was predicted against what came, group by group; on the diagonal a prediction means what it says.
+
+    Args:
+        curves: mean prediction and mean outcome of each group, by the name that the legend shows.
+        unit: what both are measured in.
+        ax: where to draw; `None` makes a new figure.
+
+    Raises:
+        ValueError: there is no curve.
+    """
+    if not curves:
+        raise ValueError("calibration needs at least one curve, got none.")
+    ax = ax or plt.subplots(figsize=(4.6, 4.2), layout="constrained")[1]
+    for name, (predicted, actual) in curves.items():
+        ax.plot(predicted, actual, marker="o", markersize=4, label=name)
+    ends = [float(min(min(pair[0]) for pair in curves.values())), float(max(max(pair[0]) for pair in curves.values()))]
+    ax.plot(ends, ends, color="#64748b", linestyle="--", label="calibrated", zorder=0)
+    ax.set_xlabel(f"predicted, in {unit}")
+    ax.set_ylabel(f"mean outcome, in {unit}")
+    ax.legend(frameon=False)
+    return ax

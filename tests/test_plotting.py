@@ -101,3 +101,14 @@ def test_all_draw_on_the_axes_they_are_given():
 def test_bad_input_is_named(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_calibration_draws_each_model_and_the_diagonal():
+    ax = plotting.calibration({"one": ([2.0, 3.0], [2.5, 2.8]), "other": ([1.0, 4.5], [1.0, 4.0])}, "stars")
+    one, other, diagonal = ax.lines
+    assert one.get_xydata().tolist() == [[2.0, 2.5], [3.0, 2.8]]
+    assert other.get_label() == "other"
+    assert diagonal.get_xydata().tolist() == [[1.0, 1.0], [4.5, 4.5]]
+    assert "stars" in ax.get_xlabel() and "stars" in ax.get_ylabel()
+    with pytest.raises(ValueError, match="at least one curve"):
+        plotting.calibration({}, "stars")

@@ -265,6 +265,88 @@ def _(definition, rng):
     return definition(found, exact), definition(exact, exact)
 
 
+def rated(rng: np.random.Generator) -> tuple[Any, Any, dict[str, tf.Tensor]]:
+    """Rows of users and of films, with labels and histories, and ratings of ids known and unknown."""
+    from recsys_course.models import feature_rows
+
+    users, movies = words(rng, 60), words(rng, 60)
+    labels = {word: words(rng, 2) for word in set(users + movies)}
+    rows = feature_rows(users, labels, (users, movies)), feature_rows(movies, labels, (movies, users))
+    stars = tf.constant(rng.integers(1, 6, 61), tf.float32)
+    ids = {"user_id": tf.constant([*users, "nobody"]), "movie_id": tf.constant([*movies, "nothing"])}
+    return *rows, ids | {"user_rating": stars}
+
+
+def judged(network: Any, columns: dict[str, tf.Tensor]) -> Any:
+    """What a network answers in training and in use, and the gradient that it would learn from."""
+    with tf.GradientTape() as tape:
+        answers = network(columns, training=True)
+        loss = tf.reduce_mean((answers - columns["user_rating"][:, tf.newaxis]) ** 2) + sum(network.losses)
+    gradients = tape.gradient(loss, network.trainable_variables)
+    return answers, network(columns, training=False), [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+@twin("DenseRating")
+def _(definition, rng):
+    users, movies, columns = rated(rng)
+    return judged(definition(users.ids, movies.ids, 4), columns)
+
+
+@twin("FeatureVectors")
+def _(definition, rng):
+    users, _, columns = rated(rng)
+    layer = definition(users, 5, l2=0.1)
+    return layer(columns["user_id"]), layer.table(), layer.losses
+
+
+@twin("FactorisationMachine")
+def _(definition, rng):
+    users, movies, columns = rated(rng)
+    machine = definition(users, movies, 3.5, embedding_dim=3, members=4, l2=0.01)
+    lists = {name: tf.reshape(columns[name][:60], (12, 5)) for name in ("user_id", "movie_id")}
+    return judged(machine, columns), machine(lists | {"user_id": lists["user_id"][:, :1]})
+
+
+@twin("CrossRating")
+def _(definition, rng):
+    users, movies, columns = rated(rng)
+    return [
+        judged(definition(users, movies, 3.5, embedding_dim=3, **options), columns)
+        for options in ({}, {"dense_units": (), "dropout": 0.1, "cross_layers": 1, "l2": 0.01})
+    ]
+
+
+@twin("RatingModel")
+def _(definition, rng):
+    from recsys_course.models import FactorisationMachine
+
+    users, movies, columns = rated(rng)
+    model = definition(FactorisationMachine(users, movies, 3.5, embedding_dim=3, members=2))
+    model.compile(optimizer=tf.keras.optimizers.Adam(0.01))
+    history = model.fit(tf.data.Dataset.from_tensor_slices(columns).batch(16), epochs=2, verbose=0).history
+    return [history[name] for name in sorted(history)], model(columns)
+
+
+@twin("cross_layer")
+def _(definition, rng):
+    return definition(*rng.normal(size=(2, 6, 4)), rng.normal(size=(4, 4)), rng.normal(size=4))
+
+
+@twin("pairwise_loss")
+def _(definition, rng):
+    return [definition(rng.normal(size=n, scale=300), rng.integers(1, 6, n).astype(float)) for n in (1, 2, 9)]
+
+
+@twin("recalibrate")
+def _(definition, rng):
+    predicted, fresh = rng.normal(size=20), rng.normal(size=5)
+    return [
+        definition(p, rng.normal(size=20) + sign * 2 * predicted)(fresh)
+        for sign in (1, -1)
+        for p in (predicted, 0 * predicted)
+    ]
+
+
 def test_whatever_claims_to_be_built_in_a_chapter_is_compared_with_it():
     claimed = {name for name, value in public().items() if chapter_of(value)}
     assert claimed == set(USES), "give each its use above"

@@ -3,11 +3,13 @@
 NumPy in, NumPy out: nothing here knows of models. Every ranking metric is a function of one thing, the ranks that the
 held-out items reach among all candidates, so [`rank_held_out`][recsys_course.metrics.rank_held_out] runs once and the
 metrics are read off its result. [`neighbor_recall_at_k`][recsys_course.metrics.neighbor_recall_at_k] is of another
-kind: it measures an index, not a model. The formulas stand in ``docs/notation.md``.
+kind: it measures an index, not a model. [`rated_ndcg_at_k`][recsys_course.metrics.rated_ndcg_at_k]
+judges the order of held-out ratings. The formulas stand in ``docs/notation.md``.
 """
 
 from __future__ import annotations
 
+from recsys_course.metrics.graded import rated_ndcg_at_k
 from recsys_course.metrics.neighbours import neighbor_recall_at_k
 from recsys_course.metrics.ranking import (
     HeldOutRanks,
@@ -31,6 +33,7 @@ __all__ = [
     "neighbor_recall_at_k",
     "precision_at_k",
     "rank_held_out",
+    "rated_ndcg_at_k",
     "recall_at_k",
     "rmse",
 ]
