@@ -45,7 +45,9 @@ def ask_all(signature, requests, max_rows=64):
     async def main():
         gate = Gate(signature)
         batcher = Batcher(gate, max_rows, Metrics())
-        tasks = [asyncio.ensure_future(batcher.run(request)) for request in requests]
+        tasks = [asyncio.ensure_future(batcher.run(requests[0]))]
+        await asyncio.sleep(0.05)
+        tasks += [asyncio.ensure_future(batcher.run(request)) for request in requests[1:]]
         await asyncio.sleep(0.05)
         gate.open.set()
         return await asyncio.gather(*tasks, return_exceptions=True), gate.sizes
@@ -100,6 +102,7 @@ def test_who_gives_up_waiting_is_never_run(servable):
         gate = Gate(servable.signature("serving_default"))
         batcher = Batcher(gate, 64, Metrics())
         first = asyncio.ensure_future(batcher.run({"x": floats(1)}))
+        await asyncio.sleep(0.05)
         second = asyncio.ensure_future(batcher.run({"x": floats(2, 2)}))
         third = asyncio.ensure_future(batcher.run({"x": floats(3)}))
         await asyncio.sleep(0.05)
@@ -122,3 +125,15 @@ def test_a_model_that_fails_in_an_odd_way_fails_its_request_only(servable):
     answers, _ = ask_all(dataclasses.replace(signature, _call=failing), [{"x": floats(n)} for n in (1, 13, 2)])
     assert answers[0]["y"] == 2 and answers[2]["y"] == 4
     assert answers[1].code == Code.UNAVAILABLE and "no room" in answers[1].message
+
+
+def test_what_arrives_at_one_moment_goes_together_though_nothing_runs(servable):
+    async def main():
+        gate = Gate(servable.signature("serving_default"))
+        gate.open.set()
+        batcher = Batcher(gate, 64, Metrics())
+        await asyncio.gather(*(batcher.run({"x": floats(n)}) for n in range(5)))
+        await batcher.run({"x": floats(5)})
+        return gate.sizes
+
+    assert asyncio.run(main()) == [5, 1]

@@ -50,7 +50,7 @@ class Batcher:
         """The outputs for one request's inputs. Cancelling it takes it out of the queue, unless it runs already."""
         job = _Job(inputs, *self._company(inputs), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        self._start()
+        job.answer.get_loop().call_soon(self._start)  # after all that arrived at the same moment, so that they go along
         return await job.answer
 
     def _company(self, inputs: Tensors) -> tuple[int, tuple | None]:
