@@ -86,7 +86,7 @@ def run(size: str, minutes: float, only: str) -> int:
     whole = size != "small" and not only
     kept, shown = (KEPT, PAGE) if whole else (WORK / size / "ann.json", WORK / size / "ann.md")
     results.write(kept, content)
-    publish(content, shown)
+    publish(results.read(kept), shown)
     path.unlink()  # done: the next run measures anew
     print(f"\nresults: {kept}\npage:    {shown}")
     return 0
