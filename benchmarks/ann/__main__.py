@@ -74,7 +74,8 @@ def run(size: str, minutes: float, only: str) -> int:
         print(f"{label}: ", end="", flush=True)
         try:
             found = measure(corpus, variant, content)
-            content["records"][key] = {"corpus": corpus, "variant": variant._asdict(), **found}
+            made = {name: here[name] for name in ("commit", "date")}  # a run that goes on may do so from another commit
+            content["records"][key] = {"corpus": corpus, "variant": variant._asdict(), **made, **found}
             results.write(path, content)
         except Failed as error:
             failed += 1

@@ -56,8 +56,8 @@ EXPLANATION = """
   time, all threads together.
 - **Catalogues.** `movielens`: the films and users of chapter 3's model. The others are drawn by
   [`data.synthetic_catalogue`](../api/data.md): clusters of Zipf sizes, norms skewed by popularity, queries held out.
-- Exact search reads every embedding for each query, so the memory's bandwidth is its limit. It is measured in the same
-  run, by the fastest of four simple readings of the same array.
+- Exact search reads every embedding for each query, so the memory's bandwidth is its limit. It is measured in
+  turns with exact search, by the fastest of four simple readings of the same array.
 """
 
 
@@ -168,15 +168,16 @@ def page(content: dict[str, Any]) -> str:
     here = content["circumstances"]
     machine = here["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items() if number)
+    dates, commits = (sorted({str(one[name]) for one in content["records"].values()}) for name in ("date", "commit"))
     largest = corpora(content)[-1]
     parts = [
         "# Nearest neighbours, measured",
         "How fast and how right are the indices of [`recsys_course.indices`](../api/indices.md), from a film catalogue "
         "to millions of items? Everything on this page is written by `make bench-ann` from one file of results, "
         "`benchmarks/results/ann.json`.",
-        f"Measured on {here['date']}: {machine['processor']}, {machine['cores']} cores, "
+        f"Measured on {', '.join(dates)}: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}, Python {machine['python']}; {versions}; "
-        f"commit `{here['commit']}`, seed {here['seed']}, {here['num_queries']} queries. Times of another machine "
+        f"commit {', '.join(commits)}, seed {here['seed']}, {here['num_queries']} queries. Times of another machine "
         "differ; the order of the indices mostly does not.",
         "## Targets",
         "```text\n" + targets_met(content) + "\n```",

@@ -31,6 +31,8 @@ def point(recall, microseconds, recall_choosing=None):
 def record(corpus, name, points, **more):
     return {
         "corpus": corpus,
+        "commit": "abc",
+        "date": "2026-01-31",
         "variant": {"name": name, "adapter": "", "parameters": {}},
         "points": {"10": points, "100": points},
         "build_cpu_seconds": 1.0,
@@ -85,6 +87,11 @@ def test_a_miss_is_shown_as_such_in_table_and_page():
     page = report.page(found)
     assert "| ScaNN | 1.0 | 2.0 | 3.0 | *0.900* | 50 | 100 | 20,000 |" in page
     assert "Reading the 256 MB of embeddings takes 10 ms, at 25.6 GB/s; exact search for one query takes 1.20 ×" in page
+
+
+def test_the_page_names_every_commit_that_its_figures_are_from():
+    page = report.page(content(EXACT, record("1M", "ScaNN", [point(0.96, 50)], commit="def")))
+    assert "Measured on 2026-01-31: " in page and "commit abc, def, seed 0" in page
 
 
 def test_a_record_is_of_one_machine_and_one_set_of_versions():
