@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sized
 
 import numpy as np
@@ -47,14 +46,3 @@ def check_same_length(embeddings: np.ndarray, ids: Sized) -> None:
     """As many ids as embeddings, or a ValueError."""
     if len(embeddings) != len(ids):
         raise ValueError(f"one id for each embedding: got {len(embeddings)} embeddings and {len(ids)} ids.")
-
-
-def whole_number(value: int, name: str) -> int:
-    """An int of at least 1, or a ValueError."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.") from None
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}.")
-    return number

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from recsys_course.indices import saving
-from recsys_course.indices.checks import check_same_length, check_vectors, whole_number
+from recsys_course.indices.checks import check_same_length, check_vectors
 from recsys_course.indices.identifiers import NO_ITEM, IdTable, checked_ids
+from recsys_course.metrics.checks import whole_number
 
 __all__ = ["NO_ITEM", "Index", "NotSupported", "TopK"]
 

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys_course.indices.checks import check_vectors, whole_number
+from recsys_course.indices.checks import check_vectors
 from recsys_course.indices.interface import Index
 from recsys_course.metrics import neighbor_recall_at_k
+from recsys_course.metrics.checks import whole_number
 
 Cost = Callable[[Index, np.ndarray, int], float]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recsys_course.metrics.ranking import _positive
+from recsys_course.metrics.checks import whole_number
 from recsys_course.metrics.ratings import _errors
 
 
@@ -34,7 +34,7 @@ def rated_ndcg_at_k(predicted: ArrayLike, actual: ArrayLike, users: ArrayLike, k
         (2005).
     """
     _errors(predicted, actual)  # the same demands on shapes and values
-    k = _positive(k, "k")
+    k = whole_number(k, "k")
     predicted, actual = np.asarray(predicted, np.float64), np.asarray(actual, np.float64)
     _, user = np.unique(np.asarray(users), return_inverse=True)
     if user.shape != actual.shape:

@@ -10,12 +10,13 @@ Two conventions decide what the numbers mean, and libraries differ in both:
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+from recsys_course.metrics.checks import whole_number
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 
@@ -63,7 +64,7 @@ def rank_held_out(
             wrong shape or NaN; `block_size` below 1. The message says what was expected and what came.
     """
     held_out = _entries(held_out, "held_out")
-    block_size = _positive(block_size, "block_size")
+    block_size = whole_number(block_size, "block_size")
     if held_out.nnz == 0:
         raise ValueError("held_out holds no interaction: there is nothing to rank. Is the test split empty?")
     if seen is not None:
@@ -251,17 +252,7 @@ def _checked(held: HeldOutRanks, k: int) -> tuple[HeldOutRanks, int]:
         raise ValueError("there is no held-out interaction, so no metric is defined.")
     if held.ranks.min() < 1:
         raise ValueError(f"ranks start at 1, got {held.ranks.min()}.")
-    return held, _positive(k, "k")
-
-
-def _positive(value: int, name: str) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.") from None
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}.")
-    return number
+    return held, whole_number(k, "k")
 
 
 def _rows_of(matrix: sparse.csr_matrix) -> np.ndarray:
