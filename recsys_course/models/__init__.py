@@ -21,6 +21,7 @@ from recsys_course.models.recommending import top_k_unseen
 from recsys_course.models.retrieval import (
     TwoTower,
     affinity_scorer,
+    candidate_embeddings,
     movie_features,
     sampling_probability,
     training_columns,
@@ -41,6 +42,7 @@ __all__ = [
     "RatingModel",
     "TwoTower",
     "affinity_scorer",
+    "candidate_embeddings",
     "cross_layer",
     "feature_rows",
     "history_weights",

@@ -115,6 +115,21 @@ def training_columns(
     return columns
 
 
+def candidate_embeddings(model: TwoTower, index: data.InteractionIndex, movies: pd.DataFrame) -> np.ndarray:
+    """Every film of the catalogue as the candidate tower embeds it.
+
+    Args:
+        model: a trained model.
+        index: says which row stands for which film.
+        movies: the catalogue.
+
+    Returns:
+        `[num_movies, embedding_dim] float32`, in the order of `index.movie_ids`.
+    """
+    catalogue = movies.set_index("movie_id", drop=False).loc[index.movie_ids]
+    return model.candidate_tower({k: tf.constant(v) for k, v in movie_features(catalogue).items()}).numpy()
+
+
 def affinity_scorer(
     model: TwoTower, index: data.InteractionIndex, movies: pd.DataFrame
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -128,7 +143,6 @@ def affinity_scorer(
     Returns:
         A function from `[b] int64` rows to `[b, num_movies] float32` affinities.
     """
-    catalogue = movies.set_index("movie_id", drop=False).loc[index.movie_ids]
     queries = model.query_tower({"user_id": tf.constant(index.user_ids)}).numpy()
-    candidates = model.candidate_tower({k: tf.constant(v) for k, v in movie_features(catalogue).items()}).numpy()
+    candidates = candidate_embeddings(model, index, movies)
     return lambda users: queries[users] @ candidates.T

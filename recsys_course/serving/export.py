@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from recsys_course import metrics
 from recsys_course.serving import versions
+from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule
 from recsys_course.serving.scann_search import ScannSearch
 from recsys_course.serving.trained import SPLIT, Trained
@@ -122,7 +122,7 @@ def _publish(base: Path, trained: Trained, module: RetrievalModule, measured: di
 
     def write(folder: Path) -> None:
         try:
-            with _quiet_keras():
+            with quiet_tensorflow():  # Keras warns that a tower cannot be rebuilt; its graph is what is saved
                 tf.saved_model.save(module, str(folder), signatures=module.signatures)
         except tf.errors.OpError as error:  # a full disk, say, in TensorFlow's words
             raise OSError(error.message) from error
@@ -165,15 +165,3 @@ def _libraries() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@contextlib.contextmanager
-def _quiet_keras() -> Iterator[None]:
-    """Keras warns that a tower cannot be rebuilt from its configuration. Nobody will: its graph is what is saved."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -61,9 +61,7 @@ class Trained(NamedTuple):
 
     def candidate_embeddings(self) -> np.ndarray:
         """`[num_movies, embedding_dim] float32`, in the order of `index.movie_ids`."""
-        catalogue = self.movies.set_index("movie_id", drop=False).loc[self.index.movie_ids]
-        columns = models.movie_features(catalogue)
-        return self.model.candidate_tower({name: tf.constant(values) for name, values in columns.items()}).numpy()
+        return models.candidate_embeddings(self.model, self.index, self.movies)
 
 
 def trained_retrieval(dataset: str | None = None, say: Say = print) -> Trained:

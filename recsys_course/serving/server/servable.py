@@ -7,10 +7,8 @@ several times faster than `tf.saved_model.load`, and a call costs a fraction of 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.server.errors import Code, RequestError, invalid
 from recsys_course.serving.versions import MANIFEST, Damaged, verify
 
@@ -207,23 +206,12 @@ def _load(folder: Path) -> tuple[tf.compat.v1.Session, tf.compat.v1.MetaGraphDef
 def _session(folder: Path) -> tuple[tf.compat.v1.Session, tf.compat.v1.MetaGraphDef]:
     session = tf.compat.v1.Session(graph=tf.Graph())
     try:
-        with session.graph.as_default(), _quiet_tensorflow():
+        # TensorFlow calls this loader deprecated in favour of the one for Python; we want what its server does.
+        with session.graph.as_default(), quiet_tensorflow():
             return session, tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
     except Exception as error:  # whatever a damaged file makes TensorFlow raise: it must not end the server
         session.close()
         raise CannotLoad(_first_line(error)) from error
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """TensorFlow calls its loader deprecated in favour of the one for Python; we want what its server does."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _parts(definition):
