@@ -17,14 +17,13 @@ import psutil
 from benchmarks.ann import results
 from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
 from benchmarks.ann.report import best, figures, page, targets_met, text_table
+from benchmarks.circumstances import QUIET, ROOT
 from recsys_course import indices
 
-ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".course" / "benchmarks" / "ann"
 KEPT = ROOT / "benchmarks" / "results" / "ann.json"
 PAGE = ROOT / "docs" / "results" / "ann.md"
 LONGEST = 900  # seconds that one process may take
-CHILD = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "TF_USE_LEGACY_KERAS": "1"}
 
 
 class Failed(Exception):
@@ -145,7 +144,7 @@ def child(order: dict[str, Any], scratch: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.ann.measure", json.dumps({**order, "answer": str(answer)})]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **CHILD}, capture_output=True, text=True, timeout=LONGEST
+            command, cwd=ROOT, env={**os.environ, **QUIET}, capture_output=True, text=True, timeout=LONGEST
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"to {order['what']} took more than {LONGEST // 60} minutes") from None

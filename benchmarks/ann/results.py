@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import psutil
 
 from benchmarks.ann.plan import EMBEDDING_DIM, NUM_QUERIES, SEED, Variant
+from benchmarks.circumstances import git, processor
+from recsys_course.authoring.files import write_if_changed
 
 SCHEMA = 1  # a change in how things are measured makes older records worthless: count up
 PACKAGES = ("numpy", "tensorflow", "tensorflow-recommenders", "scann", "faiss-cpu", "usearch", "hnswlib", "annoy")
@@ -32,12 +33,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    os.chmod(unfinished, 0o644)
-    os.replace(unfinished, path)
+    write_if_changed(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def key(corpus: str, variant: Variant, circumstances: dict[str, Any]) -> str:
@@ -51,7 +47,7 @@ def circumstances() -> dict[str, Any]:
     """Machine, versions, commit, seeds and date."""
     return {
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "memory_bytes": round(psutil.virtual_memory().total / 2**30) * 2**30,
             "system": f"{platform.system()} {platform.machine()}",
@@ -73,22 +69,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def _commit() -> str | None:
-    def git(*arguments: str) -> str:
-        run = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent, check=True)
-        return run.stdout.strip()
-
     try:
-        changed = git("status", "--porcelain", "--", ".", "../../recsys_course/indices", "../../recsys_course/data")
+        changed = git("status", "--porcelain", "--", "benchmarks/ann", "recsys_course/indices", "recsys_course/data")
         return git("rev-parse", "--short=12", "HEAD") + (" with changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

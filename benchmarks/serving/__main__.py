@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.circumstances import QUIET
 from benchmarks.serving import page, results
 from benchmarks.serving.contenders import CONTENDERS, ENVIRONMENTS, Contender, NotHere
 
@@ -116,7 +117,7 @@ def running(contender: Contender, artefact: Path, user: str) -> Iterator[tuple[i
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+    environment = os.environ | QUIET
     log = ENVIRONMENTS / f"{contender.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

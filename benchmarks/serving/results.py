@@ -12,7 +12,9 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.circumstances import ROOT, git, processor
+from recsys_course.authoring.files import write_if_changed
+
 FILE = ROOT / "benchmarks" / "results" / "serving.json"
 TARGET, TARGET_CLIENTS = 2.0, (8, 32)  # times the requests a second of each of the others
 
@@ -37,10 +39,7 @@ def begin(settings: dict[str, Any], file: Path = FILE) -> dict[str, Any]:
 
 def write(results: dict[str, Any], file: Path = FILE) -> None:
     """Put the results in their file in one step."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
-    unfinished.replace(file)
+    write_if_changed(file, json.dumps(results, indent=1) + "\n")
 
 
 def summary(server: dict[str, Any]) -> dict[str, Any]:
@@ -87,11 +86,6 @@ def _and(values: tuple[int, ...]) -> str:
 
 def commit() -> str:
     """The commit that is checked out, with a plus where tracked files have changed since."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     try:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "recsys_course", "benchmarks/serving")
         return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
@@ -101,16 +95,9 @@ def commit() -> str:
 
 def machine() -> dict[str, Any]:
     """What it ran on."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": model,
+        "processor": processor(),
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
     }
