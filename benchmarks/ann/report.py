@@ -176,7 +176,7 @@ def page(content: dict[str, Any]) -> str:
         "to millions of items? Everything on this page is written by `make bench-ann` from one file of results, "
         "`benchmarks/results/ann.json`.",
         f"Measured on {', '.join(dates)}: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}, Python {machine['python']}; {versions}; "
+        f"{machine['memory_gb']} GiB, {machine['system']}, Python {machine['python']}; {versions}; "
         f"commit {', '.join(commits)}, seed {here['seed']}, {here['num_queries']} queries. Times of another machine "
         "differ; the order of the indices mostly does not.",
         "## Targets",

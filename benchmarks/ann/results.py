@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
-import os
-import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.ann.plan import EMBEDDING_DIM, NUM_QUERIES, SEED, Variant
-from benchmarks.circumstances import git, processor
+from benchmarks.circumstances import commit, machine, today, versions
 from recsys_course.authoring.files import write_if_changed
 
 SCHEMA = 1  # a change in how things are measured makes older records worthless: count up
@@ -46,32 +39,11 @@ def key(corpus: str, variant: Variant, circumstances: dict[str, Any]) -> str:
 def circumstances() -> dict[str, Any]:
     """Machine, versions, commit, seeds and date."""
     return {
-        "machine": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "memory_bytes": round(psutil.virtual_memory().total / 2**30) * 2**30,
-            "system": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-        },
-        "versions": {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        "machine": machine(),
+        "versions": versions(PACKAGES),
+        "commit": commit("benchmarks/ann", "recsys_course/indices", "recsys_course/data"),
         "seed": SEED,
         "num_queries": NUM_QUERIES,
         "embedding_dim": EMBEDDING_DIM,
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "date": today(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    try:
-        changed = git("status", "--porcelain", "--", "benchmarks/ann", "recsys_course/indices", "recsys_course/data")
-        return git("rev-parse", "--short=12", "HEAD") + (" with changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

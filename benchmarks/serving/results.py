@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks.circumstances import ROOT, git, processor
+from benchmarks.circumstances import ROOT, commit, machine, today
 from recsys_course.authoring.files import write_if_changed
 
 FILE = ROOT / "benchmarks" / "results" / "serving.json"
@@ -23,8 +18,8 @@ def begin(settings: dict[str, Any], file: Path = FILE) -> dict[str, Any]:
     """The results so far of a run that was stopped, if it was the same run; else an empty one."""
     new = {
         "finished": False,
-        "commit": commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit("recsys_course", "benchmarks/serving"),
+        "date": today(),
         "machine": machine(),
         "settings": settings,
         "servers": {},
@@ -82,22 +77,3 @@ def verdict(results: dict[str, Any]) -> str:
 
 def _and(values: tuple[int, ...]) -> str:
     return " and ".join(map(str, values))
-
-
-def commit() -> str:
-    """The commit that is checked out, with a plus where tracked files have changed since."""
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "recsys_course", "benchmarks/serving")
-        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
-        "cores": psutil.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-    }
