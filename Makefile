@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-.PHONY: help course test environment lock test-colab bench-ann clean bench-serving
+.PHONY: help course test environment lock test-colab bench-ann clean bench-serving bench-ranking
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ environment: # .venv from the lock file; does nothing where it is up to date
 
 bench-ann: environment ## measure the nearest-neighbour indices; SIZE=small takes a minute, the default twenty
 	@$(BIN)/python -m benchmarks.ann --size $(or $(SIZE),full) --minutes $(or $(MINUTES),20)
+
+bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=path/to/u1.test adds GroupLens' own split
+	@$(BIN)/python -m benchmarks.ranking $(if $(U1),--u1 $(U1))
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
