@@ -919,7 +919,8 @@ print("users in train:", past.user_id.nunique(), "| categories it remembers:", l
 # %%
 leaky = metrics.rmse(predict_biases(fit_biases(ratings), validation), validation.user_rating)
 print(f"validation RMSE: biases of train {rmse_of_biases:.3f}, biases of everything {leaky:.3f}")
-assert leaky < rmse_of_biases - 0.01
+if ratings.user_rating.nunique() > 1:
+    assert leaky < rmse_of_biases - 0.01
 
 # %% [markdown]
 # A gain of the size that the whole network brought, and all of it a mirage: each validation rating has helped to

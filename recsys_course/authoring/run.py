@@ -182,13 +182,27 @@ def temporary_files() -> Iterator[dict[str, str]]:
 
 def run_fingerprint(notebook: NotebookNode, dataset: str) -> str:
     """Hash of what determines a run's outputs."""
-    parts = [notebooks.code_fingerprint(notebook), dataset]
+    parts = [notebooks.code_fingerprint(notebook), dataset, *_content_of_own(dataset)]
     parts += [f"{library} {_version(library)}" for library in LIBRARIES]
     for path in sorted(PACKAGE.rglob("*")):
         inside = path.relative_to(PACKAGE)
         if path.suffix in {".py", ".svg"} and inside.parts[0] != "authoring":
             parts.append(f"{inside.as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _content_of_own(dataset: str) -> list[str]:
+    """Hashes of the tables of a dataset of the reader's own, which may be imported anew under its name.
+
+    MovieLens is what its name says.
+    """
+    if dataset == DEFAULT_DATASET:
+        return []
+    from recsys_course.data.integrity import fingerprint
+    from recsys_course.data.names import TABLES, data_dir, imported_names, prepared_folder
+
+    root = data_dir()
+    return [fingerprint(prepared_folder(root, dataset, table)) for table in TABLES if dataset in imported_names(root)]
 
 
 def with_outputs_of(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode:

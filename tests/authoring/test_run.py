@@ -11,6 +11,8 @@ from recsys_course.authoring import notebooks, run
 from recsys_course.authoring.build import derive
 from recsys_course.authoring.cleaning import clean_outputs
 from recsys_course.authoring.run import read_notebook, run_chapter, run_fingerprint
+from recsys_course.data.integrity import seal
+from recsys_course.data.names import TABLES, prepared_folder
 
 
 def kinds(watcher) -> list[str]:
@@ -67,6 +69,21 @@ def test_the_fingerprint_follows_code_dataset_package_and_libraries(project, mon
     notebook.cells[3].source += "\n"
     seen.append(run_fingerprint(notebook, "1m"))
     assert len(set(seen)) == len(seen)
+
+
+def test_the_fingerprint_follows_an_import_under_the_same_name(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    notebook = derive(project, project.chapter(2)).solution
+    seen = [run_fingerprint(notebook, "books")]
+    for content in ("first", "second"):
+        for table in TABLES:
+            folder = prepared_folder(tmp_path, "books", table)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "records").write_text(content)
+            seal(folder)
+        seen += [run_fingerprint(notebook, "books")]
+        assert run_fingerprint(notebook, "books") == seen[-1]
+    assert len(set(seen)) == 3
 
 
 def test_a_damaged_run_is_made_again(project, watcher):

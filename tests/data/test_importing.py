@@ -26,7 +26,7 @@ from recsys_course.data.names import prepared_folder
 from recsys_course.data.preparation import prepare_from_archive
 
 PROJECT = find_project(Path(__file__).parent)
-RECIPES = PROJECT.root / "examples" / "recipes"
+RECIPES = PROJECT.root / "docs" / "examples" / "recipes"
 
 RATINGS = """user,item,rating,timestamp
 u10,b,4,1600000005

@@ -7,7 +7,7 @@ Nobody rated these recipes, and some you would not want to cook. What is in the 
 - soups and stews are for winter, salads and the grill for summer;
 - ratings come in sessions: a few evenings a year, several ratings each, often in one minute.
 
-The same files on every machine: python examples/recipes/make_recipes.py
+The same files on every machine: python docs/examples/recipes/make_recipes.py
 """
 
 from __future__ import annotations
