@@ -30,7 +30,7 @@ from recsys_course.models.ranking import (
     rating_columns,
     rating_scorer,
 )
-from recsys_course.models.recommending import FromLiked, recommend_from_liked, top_k_unseen
+from recsys_course.models.recommending import top_k_unseen
 from recsys_course.models.retrieval import (
     TwoTower,
     affinity_scorer,
@@ -51,7 +51,6 @@ __all__ = [
     "FactorisationMachine",
     "FeatureRows",
     "FeatureVectors",
-    "FromLiked",
     "HistoryTower",
     "HitRate",
     "IdTower",
@@ -87,7 +86,6 @@ __all__ = [
     "rating_columns",
     "rating_scorer",
     "recalibrate",
-    "recommend_from_liked",
     "sampling_probability",
     "should_stop",
     "top_k_unseen",
