@@ -10,6 +10,7 @@ import ast
 import importlib
 import inspect
 import re
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,7 @@ from recsys_course.authoring.project import find_project
 from recsys_course.data import synthetic
 
 PROJECT = find_project(Path(__file__).parent)
-TAUGHT = ("data", "preprocessing", "metrics", "baselines", "models", "models.losses")
+TAUGHT = ("data", "preprocessing", "metrics", "baselines", "models", "models.losses", "serving")
 BUILT = re.compile(r"Built in chapter (\d+)")
 
 
@@ -345,6 +346,44 @@ def _(definition, rng):
         for sign in (1, -1)
         for p in (predicted, 0 * predicted)
     ]
+
+
+@twin("checked_k")
+def _(definition, rng):
+    wanted = tf.constant(rng.integers(1, 40, 9), tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="k must be at least 1"):
+        definition(tf.concat([wanted, [-rng.integers(3)]], axis=0), 20)
+    return definition(wanted, 20)
+
+
+@twin("differing_users")
+def _(definition, rng):
+    def lists():
+        return {user: rng.choice(["a", "b"], rng.integers(1, 3)).tolist() for user in rng.permutation(30)[:20]}
+
+    return definition(lists(), lists())
+
+
+@twin("latency_percentile")
+def _(definition, rng):
+    latencies = rng.exponential(size=rng.integers(1, 300))
+    return [definition(latencies, percent) for percent in (0.1, 7, 50, 99, 100)]
+
+
+@twin("publish")
+def _(definition, rng):
+    told = []
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        for name in ("2", "10", "notes"):
+            (base / name).mkdir()
+
+        def write(version):
+            told.append(sorted(path.name for path in base.iterdir() if path.name.isdecimal()))
+            (version / "saved_model.pb").write_text(str(len(told)))
+
+        published = [definition(base, write) for _ in range(3)]
+        return told, [(path.name, (path / "saved_model.pb").read_text()) for path in published]
 
 
 def test_whatever_claims_to_be_built_in_a_chapter_is_compared_with_it():
