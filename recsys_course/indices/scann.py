@@ -51,7 +51,9 @@ class Scann(Index):
         reorder: How many of the best by estimate are scored again exactly. At least `k` are.
         dimensions_per_block: Dimensions that share one 4-bit code.
         anisotropic_quantization_threshold: How much more an error along the embedding counts than one across it; NaN
-            counts both alike, as a plain product quantiser does.
+            counts both alike, as a plain product quantiser does. ScaNN takes it for a length, so what it does depends
+            on the embeddings': 0.2, the library's usual value, does nothing for long ones; half their mean length is a
+            better first try.
         soar_lambda: Strength of SOAR, which files every item under a second leaf; `None`: one leaf an item.
     """
 
