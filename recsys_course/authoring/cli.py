@@ -341,10 +341,19 @@ def serve(
 
 @app.command()
 def site() -> None:
-    """Build the course's site into `site/`, from what the notebooks really printed."""
-    from recsys_course.authoring.pages import build_site
+    """Build the course's site into `site/`, from what the notebooks really printed.
 
-    folder = build_site(find_project().root)
+    The page that recommends needs the model of chapter 3: it comes from this machine's cache, or is trained now.
+    """
+    _quiet_tensorflow()
+    from recsys_course import data as datasets
+    from recsys_course.authoring.pages import build_site
+    from recsys_course.serving.browser import write_films
+
+    try:
+        folder = build_site(find_project().root, lambda path: write_films(path, _say))
+    except datasets.DatasetError as error:
+        raise CourseError(str(error)) from error
     out.print(f"The site is in {folder / 'index.html'}", markup=False, soft_wrap=True)
 
 

@@ -13,17 +13,21 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 from filelock import FileLock
 from nbformat import NotebookNode
 
+from recsys_course.authoring.links import dead_links
 from recsys_course.authoring.outputs import inline_svg
 from recsys_course.authoring.project import Chapter, CourseError, Project, find_project
 from recsys_course.authoring.rendering import Page, render_notebook
 
 DIAGRAMS = Path(__file__).parents[1] / "diagrams"
+
+WriteFilms = Callable[[Path], dict[str, float]]  # writes films.js; hit rates at 100 of lists made from liked films
 
 
 def write_chapters(project: Project, folder: Path) -> None:
@@ -81,13 +85,24 @@ def _snippets(project: Project, pages: dict[Chapter, Page]) -> dict[str, str]:
 [Read chapter {first.number}](chapters/{first.stem}.md){{ .md-button .md-button--primary }}
 [Open it in Colab]({project.colab_url(first)}){{ .md-button target="_blank" }}
 
-*{len(pages)} chapters · {_hours(reading)} to read · {len(solving)} exercises, {_hours(sum(solving))}*{{ .effort }}"""
+*{len(pages)} chapters · {_hours(reading)} to read · {len(solving)} exercises, {_hours(sum(solving))} \
+· a laptop without a graphics card*{{ .effort }}"""
     return {
         "recommendations.md": recommendations[-1],
         "chapters.md": "\n\n".join(cards),
         "clone.md": clone,
         "start.md": start,
     }
+
+
+def _hit_rates(measured: dict[str, float]) -> str:
+    return (
+        f"What is that worth? For users of whom the model is told no more than five films that they liked, the hundred "
+        f"films at the top hold **{measured['five liked films']:.1%}** of what else they chose in the test split. The "
+        f"hundred most popular films hold {measured['most popular']:.1%}, and by affinity with the mean of the five "
+        f"embeddings, with nothing taken off, it would be {measured['mean embedding']:.1%} (hit rate at 100, seen "
+        "films out; measured when this site was built)."
+    )
 
 
 def _drawings() -> dict[str, str]:
@@ -112,17 +127,19 @@ def _shown_run(chapter: Chapter) -> NotebookNode:
     return own if same else committed
 
 
-def build_site(root: Path) -> Path:
+def build_site(root: Path, write_films: WriteFilms) -> Path:
     """Render the chapters and build the whole site; the old one stays until the new one is complete.
 
     Args:
         root: The checkout.
+        write_films: Writes the film embeddings that a page computes with, as ``serving.browser.write_films`` does.
 
     Returns:
         The folder ``site``; open its ``index.html``.
 
     Raises:
-        CourseError: A chapter cannot be shown, or MkDocs found something wrong; it carries MkDocs' own words.
+        CourseError: A chapter cannot be shown; MkDocs found something wrong (it carries MkDocs' own words); or a link,
+            an anchor or a picture leads nowhere.
     """
     project = find_project(root)
     project.state.mkdir(exist_ok=True)
@@ -133,8 +150,12 @@ def build_site(root: Path) -> Path:
     ):
         chapters, built = Path(scratch, "chapters"), Path(scratch, "site")
         write_chapters(project, chapters)
+        measured = _hit_rates(write_films(chapters / "films.js"))
+        (chapters / ".snippets" / "from_liked.md").write_text(measured + "\n", encoding="utf-8")
         _replace(chapters, project.root / "docs" / "chapters")
         _mkdocs(project.root, built)
+        if dead := dead_links(built):
+            raise CourseError("the site was not replaced, because the new one has dead links:\n" + "\n".join(dead))
         _replace(built, site)
     return site
 

@@ -34,12 +34,17 @@ class Page:
     pictures: list[bytes] = field(default_factory=list)
     exercise_minutes: list[int] = field(default_factory=list)
     reading_minutes: int = 0
+    run_seconds: float | None = None
 
     @property
     def effort(self) -> str:
-        """Reading time, and the exercises' own time beside it."""
-        exercises = f" · {len(self.exercise_minutes)} exercises, {sum(self.exercise_minutes)} minutes"
-        return f"{self.reading_minutes} minutes to read" + (exercises if self.exercise_minutes else "")
+        """Reading time, the exercises' own time beside it, and how long the run took where that was measured."""
+        parts = [f"{self.reading_minutes} minutes to read"]
+        if self.exercise_minutes:
+            parts.append(f"{len(self.exercise_minutes)} exercises, {sum(self.exercise_minutes)} minutes")
+        if self.run_seconds is not None:
+            parts.append(f"ran in {self.run_seconds:.0f} seconds here")
+        return " · ".join(parts)
 
 
 def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> Page:
@@ -56,7 +61,7 @@ def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> P
     Raises:
         ValueError: The notebook has not been run, or a cell failed.
     """
-    page = Page()
+    page = Page(run_seconds=notebook.metadata.get("recsys_course", {}).get("seconds"))
     if not any(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code"):
         raise ValueError("the notebook holds no outputs, because it was never run")
 

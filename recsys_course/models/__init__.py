@@ -30,7 +30,7 @@ from recsys_course.models.ranking import (
     rating_columns,
     rating_scorer,
 )
-from recsys_course.models.recommending import top_k_unseen
+from recsys_course.models.recommending import FromLiked, recommend_from_liked, taste_directions, top_k_unseen
 from recsys_course.models.retrieval import (
     TwoTower,
     affinity_scorer,
@@ -51,6 +51,7 @@ __all__ = [
     "FactorisationMachine",
     "FeatureRows",
     "FeatureVectors",
+    "FromLiked",
     "HistoryTower",
     "HitRate",
     "IdTower",
@@ -86,8 +87,10 @@ __all__ = [
     "rating_columns",
     "rating_scorer",
     "recalibrate",
+    "recommend_from_liked",
     "sampling_probability",
     "should_stop",
+    "taste_directions",
     "top_k_unseen",
     "training_columns",
     "user_labels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import textwrap
 from pathlib import Path
 
@@ -186,6 +187,13 @@ def test_effort_counts_reading_and_exercises() -> None:
     assert page.exercise_minutes == [10, 10]
     assert page.reading_minutes == 10
     assert page.promise == "Double a number."
+    assert page.effort == "10 minutes to read · 2 exercises, 20 minutes"
+
+
+def test_effort_says_how_long_a_measured_run_took() -> None:
+    notebook = tiny_notebook()
+    notebook.metadata["recsys_course"] = {"seconds": 41.3}
+    assert render_notebook(notebook, "01_tiny").effort == "1 minutes to read · ran in 41 seconds here"
 
 
 @pytest.mark.parametrize(
@@ -201,6 +209,19 @@ def test_a_notebook_that_cannot_be_shown_says_why(notebook: NotebookNode, proble
 
 
 # --- the site
+
+
+# The settings that decide what fails a build are the course's own.
+VALIDATION = re.search(
+    r"^validation:\n(?: .*\n)+",
+    (find_project(Path(__file__).parent).root / "mkdocs.yml").read_text(encoding="utf-8"),
+    re.M,
+)[0]
+
+
+def no_films(path: Path) -> dict[str, float]:
+    path.write_text("// none\n")
+    return {"five liked films": 0.5, "mean embedding": 0.125, "most popular": 0.25}
 
 
 @pytest.fixture
@@ -224,12 +245,13 @@ def course(tmp_path: Path) -> Path:
             markdown_extensions: [attr_list, admonition, pymdownx.details, pymdownx.superfences, pymdownx.snippets]
             """
         )
+        + VALIDATION
     )
     return tmp_path
 
 
 def test_site_is_built_with_notebook_buttons_and_home(course: Path) -> None:
-    site = pages.build_site(course)
+    site = pages.build_site(course, no_films)
     home = (site / "index.html").read_text(encoding="utf-8")
     page = BeautifulSoup((site / "chapters/01_tiny.html").read_text(encoding="utf-8"), "html.parser")
     colab, download = page.select("a.md-button")
@@ -240,12 +262,26 @@ def test_site_is_built_with_notebook_buttons_and_home(course: Path) -> None:
     assert sorted(path.name for path in (course / ".course").iterdir() if path.is_dir()) == []
 
 
-def test_a_broken_link_fails_and_leaves_the_old_site(course: Path) -> None:
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "[gone](nowhere.md)",
+        "[gone](#nowhere)",
+        "[gone](chapters/01_tiny.md#nowhere)",
+        "![gone](nowhere.png)",
+        '<a href="nowhere.html">gone</a>',
+        '<a href="chapters/01_tiny.html#nowhere">gone</a>',
+        '<img src="nowhere.png" alt="gone">',
+        '<script src="nowhere.js"></script>',
+    ],
+)
+def test_what_leads_nowhere_fails_and_leaves_the_old_site(course: Path, planted: str) -> None:
     (course / "site").mkdir()
     (course / "site/index.html").write_text("old")
-    (course / "docs/index.md").write_text("[gone](nowhere.md)")
-    with pytest.raises(CourseError, match=r"nowhere\.md"):
-        pages.build_site(course)
+    with (course / "docs/index.md").open("a") as home:
+        home.write(f"\n{planted}\n")
+    with pytest.raises(CourseError, match=r"nowhere"):
+        pages.build_site(course, no_films)
     assert (course / "site/index.html").read_text() == "old"
     assert [path.name for path in (course / ".course").iterdir() if path.is_dir()] == []
 
@@ -267,10 +303,10 @@ def test_this_machines_run_is_shown_unless_it_is_of_something_else(course: Path)
 def test_a_chapter_that_was_never_run_is_named_with_the_command_that_helps(course: Path) -> None:
     nbformat.write(new_notebook(cells=[new_markdown_cell("# A")]), course / "solutions/01_tiny.ipynb")
     with pytest.raises(CourseError, match="01_tiny cannot be shown: .*never run.*`course run 1`"):
-        pages.build_site(course)
+        pages.build_site(course, no_films)
 
 
 def test_home_needs_recommendations(course: Path) -> None:
     nbformat.write(tiny_notebook(), course / "solutions/01_tiny.ipynb")
     with pytest.raises(CourseError, match="tagged 'recommendations'"):
-        pages.build_site(course)
+        pages.build_site(course, no_films)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup, Tag
 
+from recsys_course.authoring.links import dead_links
 from recsys_course.authoring.notebooks import EXERCISE_HEADING, strip_solution
-from recsys_course.authoring.pages import build_site
 from recsys_course.authoring.project import Chapter, Project, find_project
 from recsys_course.authoring.rendering import solution_code
 
-ROOT = Path(__file__).parents[1]
-CHAPTERS = find_project(ROOT).chapters
+CHAPTERS = find_project(Path(__file__).parent).chapters
 
 # What makes a browser fetch something. A plain link does not: it waits for a click.
 FETCHING = [
@@ -44,28 +42,6 @@ ASLEEP = {
     "https://unpkg.com/resize-observer-polyfill": "html:not(*)",  # only for browsers older than 2020
 }
 IN_CSS = re.compile(r"url\(\s*['\"]?(?!data:)([^'\")]+)|@import\s+['\"]([^'\"]+)")
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of what the site is made from, so that the checkout's own site stays as it is."""
-    root = tmp_path_factory.mktemp("course")
-    for name in ("docs", "solutions", "chapters", "recsys_course"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "chapters-*"))
-    shutil.rmtree(root / "docs" / "chapters", ignore_errors=True)
-    for name in ("mkdocs.yml", "pyproject.toml", "CONTRIBUTING.md"):
-        shutil.copyfile(ROOT / name, root / name)
-    return find_project(root)
-
-
-@pytest.fixture(scope="session")
-def site(project: Project) -> Path:
-    return build_site(project.root)
-
-
-@pytest.fixture(scope="session")
-def pages(site: Path) -> dict[Path, BeautifulSoup]:
-    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in site.rglob("*.html")}
 
 
 def chapter_page(pages: dict[Path, BeautifulSoup], site: Path, chapter: Chapter) -> Tag:
@@ -117,23 +93,8 @@ def test_addresses_in_scripts_stay_asleep(site: Path, pages: dict[Path, Beautifu
         assert not any(page.select(selector) for page in pages.values()), selector
 
 
-def test_links_pictures_and_anchors_resolve(site: Path, pages: dict[Path, BeautifulSoup]) -> None:
-    anchors = {
-        path: {tag[key] for key in ("id", "name") for tag in page.select(f"[{key}]")} for path, page in pages.items()
-    }
-    dead = set()
-    for path, page in pages.items():
-        if path.name == "404.html":  # its links start at the server's root, wherever that will be
-            continue
-        for address in [tag["href"] for tag in page.select("a[href]")] + list(fetched(page)):
-            parts = urlsplit(address)
-            if parts.scheme or parts.netloc:
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            target = target / "index.html" if target.is_dir() else target
-            if not target.is_file() or (parts.fragment and unquote(parts.fragment) not in anchors.get(target, set())):
-                dead.add((path.relative_to(site).as_posix(), address))
-    assert dead == set()
+def test_links_pictures_and_anchors_resolve(site: Path) -> None:
+    assert dead_links(site) == []
 
 
 def test_every_picture_says_what_it_shows(pages: dict[Path, BeautifulSoup]) -> None:
@@ -200,7 +161,7 @@ def test_home_leads_to_every_chapter_and_shows_what_was_recommended(
     home = pages[site / "index.html"].article
     cards = {link["href"] for link in home.select(".cards a")}
     assert cards == {f"chapters/{chapter.stem}.html" for chapter in CHAPTERS}
-    shown = home.select_one(".shown .output").get_text().split()
+    shown = home.select_one(".output").get_text().split()
     retrieval = pages[site / "chapters" / "03_retrieval.html"].article
     assert shown and shown in [output.get_text().split() for output in retrieval.select(".output")]
 

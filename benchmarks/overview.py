@@ -1,0 +1,99 @@
+"""The page of all results, from the files of results alone: `python -m benchmarks.overview` after a benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.ann.report import targets_met
+from benchmarks.serving.results import verdict
+from recsys_course.authoring.files import write_if_changed
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results" / "index.md"
+SPLITS = {"random": "random 80/10/10", "u1": "GroupLens' u1"}
+
+
+def render(results: Path = RESULTS) -> str:
+    """The page's Markdown. Results that are not in the folder are not on the page."""
+    parts = [
+        "<!-- Made by `python -m benchmarks.overview` from benchmarks/results/*.json: edit neither. -->",
+        "# Results",
+        "What was measured, and how it came out, targets that were missed included. Each figure on this page comes "
+        "from a file under `benchmarks/results`, which one command writes; nothing is typed. What a chapter measures "
+        "stands in the chapter, printed by the cell above it.",
+    ]
+    for name, section in {"ranking": _ranking, "ann": _neighbours, "serving": _server}.items():
+        file = results / f"{name}.json"
+        if file.is_file():
+            parts += section(json.loads(file.read_text(encoding="utf-8")))
+    return "\n\n".join(parts) + "\n"
+
+
+def _ranking(found: dict[str, Any]) -> list[str]:
+    by_model: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in found["rows"]:
+        by_model.setdefault(row["model"], {})[row["split"]] = row
+    splits = [split for split in SPLITS if any(split in rows for rows in by_model.values())]
+    head = ["model", *(f"RMSE, {SPLITS[split]}" for split in splits), "processor seconds"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for model, measured in by_model.items():
+        errors = [_with_range(measured[split]["test_rmse"]) if split in measured else "" for split in splits]
+        seconds = [one for row in measured.values() for one in row["cpu_seconds"]]
+        rows.append([model, *errors, f"{mean(seconds):.1f}"])
+    return [
+        "## Predicted ratings",
+        "How far are predicted ratings from those that people gave, in stars, on MovieLens 100K? Means over the random "
+        "starts, lowest and highest in brackets; chosen on validation, test read once. Chapter 6 builds these models.",
+        _table(rows),
+        _measured(found, "make bench-ranking"),
+    ]
+
+
+def _neighbours(found: dict[str, Any]) -> list[str]:
+    return [
+        "## Nearest neighbours",
+        "How fast and how right are the indices of chapter 4, from a film catalogue to millions of items?",
+        f"```text\n{targets_met(found)}\n```",
+        "[All indices, sizes and settings](ann.md)",
+        _measured(found["circumstances"], "make bench-ann"),
+    ]
+
+
+def _server(found: dict[str, Any]) -> list[str]:
+    return [
+        "## The local server",
+        "How many requests a second does chapter 5's server answer, beside servers that many projects use?",
+        f"{verdict(found)}.",
+        "[All servers, loads and settings](serving.md)",
+        _measured(found, "make bench-serving"),
+    ]
+
+
+def _with_range(values: list[float]) -> str:
+    spread = f" ({min(values):.3f}–{max(values):.3f})" if len(values) > 1 else ""
+    return f"{mean(values):.3f}{spread}"
+
+
+def _measured(found: dict[str, Any], command: str) -> str:
+    machine = found["machine"]
+    parts = [
+        machine.get("processor"),
+        f"{machine.get('cores') or machine['cpus']} cores",
+        machine["system"],
+        (found.get("date") or "")[:10],
+        found.get("commit") and f"commit {found['commit']}",
+        f"`{command}`",
+    ]
+    return f"*{', '.join(part for part in parts if part)}*{{ .effort }}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+if __name__ == "__main__":
+    write_if_changed(PAGE, render())

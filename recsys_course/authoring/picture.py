@@ -1,0 +1,69 @@
+"""The pictures of the running recommender on the home page: `python -m recsys_course.authoring.picture`.
+
+Opens the built site's own page in a Chromium that is on this machine, chooses three films, and keeps what it shows.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from recsys_course.authoring.browsers import find_chromium
+from recsys_course.authoring.project import CourseError, find_project
+
+FILMS = ("Star Wars", "Alien", "Terminator, The")
+SIZE = {"width": 920, "height": 1600}  # two films a row, and nothing to scroll
+COLOURS = 64
+
+
+def take_pictures(site: Path, folder: Path) -> list[Path]:
+    """Pictures of the page with films chosen and recommended, for the light and the dark site.
+
+    Args:
+        site: A built site.
+        folder: Where `recommender-light.png` and `recommender-dark.png` go.
+
+    Raises:
+        CourseError: There is no built site, no Chromium or no Playwright.
+    """
+    page_file = site / "try.html"
+    if not page_file.is_file():
+        raise CourseError(f"{page_file} is missing: build the site first, with `course site`")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise CourseError("Playwright is missing: pip install playwright (its own browsers are not needed)") from error
+    taken = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=2)
+            page.goto(page_file.as_uri())
+            for film in FILMS:
+                page.get_by_role("combobox").fill(film)
+                page.keyboard.press("Enter")
+            page.evaluate("document.activeElement.blur()")
+            picture = Image.open(io.BytesIO(page.locator("#try").screenshot()))
+            taken.append(folder / f"recommender-{scheme}.png")
+            picture.convert("RGB").quantize(COLOURS).save(taken[-1], optimize=True)
+        browser.close()
+    return taken
+
+
+def main() -> int:
+    """Take them for this checkout."""
+    root = find_project().root
+    try:
+        for path in take_pictures(root / "site", root / "docs" / "assets"):
+            print(path.relative_to(root))
+    except CourseError as error:
+        print(f"picture: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
