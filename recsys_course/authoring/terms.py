@@ -2,7 +2,8 @@
 
 The pages themselves are the one source. Of the glossary it is the definition list: its terms, and the first paragraph
 of each definition. Words of everyday use that are terms too, listed under ``everyday`` at the head of the glossary,
-stay as they are. Of the notation it is every table whose rows begin with a name in code: a metric or a parameter.
+stay as they are. Of the notation it is every table of names in code, metrics and parameters, with a column that says
+what they mean or which choice is in them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from markdown.util import AtomicString
 HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 ENTRY = re.compile(r"^(?P<terms>\S.*)\n:   (?P<meaning>(?:.+\n?)+)", re.MULTILINE)
 LEFT_ALONE = {"a", "abbr", "code", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "kbd", "pre", "script", "summary"}
-NAMES_ROW = re.compile(r"^\| (?P<names>`\w+`(?:, `\w+`)*) \| (?P<cells>.*) \|$")
+NAMES_ROW = re.compile(r"`\w+`(?:, `\w+`)*")
 HEADING = re.compile(r"^#+ (.+)$")
+SAYING = ("Means", "The choice in it")  # heads of the columns that explain
 
 
 class Term(NamedTuple):
@@ -60,16 +62,19 @@ def read_glossary(path: Path) -> dict[str, Term]:
 
 @cache
 def read_names(path: Path) -> dict[str, Term]:
-    """Every metric and parameter of the notation, with the heading above it and what its row says in most words."""
-    names, heading = {}, ""
+    """Every metric and parameter of the notation, with the heading above it and what its row says of it."""
+    names, heading, saying = {}, "", None
     for line in path.read_text(encoding="utf-8").splitlines():
         if found := HEADING.match(line):
             heading = slugify(found[1], "-")
-        elif row := NAMES_ROW.match(line):
-            said = [_plain(cell) for cell in row["cells"].split(" | ") if "\\" not in cell]  # no formulas
-            if said:
-                term = Term(f"/{path.name}#{heading}", max(said, key=len))
-                names |= {name: term for name in re.findall(r"`(\w{3,})`", row["names"])}
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            saying = None
+        elif saying is None:  # the head of a table
+            saying = next((at for at, cell in enumerate(cells) if cell in SAYING), 0)
+        elif saying and NAMES_ROW.fullmatch(cells[0]):
+            term = Term(f"/{path.name}#{heading}", _plain(cells[saying]))
+            names |= {name: term for name in re.findall(r"`(\w{3,})`", cells[0])}
     return names
 
 
@@ -86,11 +91,13 @@ class _LinkTerms(Treeprocessor):
     def run(self, root: Element) -> None:
         if "relpath" not in self.md.treeprocessors:  # not a page of MkDocs', so the link could not be resolved
             return
-        if any(entry.get("id") is None for entry in root.iter("dt")):
-            for entry in root.iter("dt"):  # the glossary itself
+        page = self.md.treeprocessors["relpath"].file.src_uri
+        if page == self.glossary.name:
+            for entry in root.iter("dt"):
                 entry.set("id", anchor_of("".join(entry.itertext())))
             return
-        self.terms, self.names, self.met = read_glossary(self.glossary), read_names(self.notation), set()
+        self.terms, self.met = read_glossary(self.glossary), set()
+        self.names = read_names(self.notation) if page != self.notation.name else {}
         alternatives = "|".join(re.escape(name) for name in sorted(self.terms, key=len, reverse=True))
         self.pattern = re.compile(rf"(?<![\w-])({alternatives})s?(?![\w-])", re.IGNORECASE)
         self._link_in(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -42,14 +43,18 @@ NOTATION = """\
 
 | Metric | Formula | The choice in it |
 |---|---|---|
-| `recall_at_k` | mean of $\\frac{1}{2}$ | the denominator is **all** held-out items |
+| `recall_at_k` | mean of $\\frac{1}{2}$ | **all** held-out items, not $\\min(n, k)$ |
 
 ## Parameter names
 
 | Name | Means | Not |
 |---|---|---|
 | `k` | length of a list | `top_n` |
-| `num_users`, `num_items` | how many there are | `n_users` |
+| `num_users`, `num_items` | how many there are | a much longer text about what not to write |
+
+| Baseline | Score |
+|---|---|
+| `MostPopular` | how many met it |
 """
 
 
@@ -59,10 +64,12 @@ def page(tmp_path: Path):
     glossary.write_text(GLOSSARY, encoding="utf-8")
     notation.write_text(NOTATION, encoding="utf-8")
 
-    def convert(text: str, in_mkdocs: bool = True) -> BeautifulSoup:
+    def convert(text: str, page: str | None = "a.md") -> BeautifulSoup:
         md = Markdown(extensions=["def_list", "tables", TermsExtension(glossary=glossary, notation=notation)])
-        if in_mkdocs:
-            md.treeprocessors.register(Treeprocessor(md), "relpath", 0)
+        if page:
+            resolver = Treeprocessor(md)  # as MkDocs has one, which knows the page
+            resolver.file = SimpleNamespace(src_uri=page)
+            md.treeprocessors.register(resolver, "relpath", 0)
         return BeautifulSoup(md.convert(text), "html.parser")
 
     return convert
@@ -95,12 +102,13 @@ def test_mentions_in_and_behind_marks_and_in_tables_count(page):
 
 
 def test_names_of_the_notation_are_explained_where_they_stand_alone_in_code(page):
-    soup = page("`recall_at_k`, `recall_at_k(3)`, `num_items`, `k`, `recall_at_k`")
+    soup = page("`recall_at_k`, `recall_at_k(3)`, `num_items`, `k`, `recall_at_k`, `MostPopular`")
     assert links(soup) == [
-        ("recall_at_k", "/notation.md#ranking-metrics", "the denominator is all held-out items"),
+        ("recall_at_k", "/notation.md#ranking-metrics", "all held-out items, not min(n, k)"),
         ("num_items", "/notation.md#parameter-names", "how many there are"),
     ]
     assert [code.get_text() for code in soup("code")].count("recall_at_k") == 2
+    assert links(page("`recall_at_k`", page="notation.md")) == []
 
 
 @pytest.mark.parametrize(
@@ -111,13 +119,13 @@ def test_code_headings_links_parts_of_words_and_everyday_words_stay(page, text):
 
 
 def test_the_glossary_gets_anchors_and_no_links(page):
-    soup = page(GLOSSARY.partition("# Glossary")[2])
+    soup = page(GLOSSARY.partition("# Glossary")[2], page="glossary.md")
     assert [entry["id"] for entry in soup("dt")] == ["two-tower-model", "query", "ndcg-map", "index"]
     assert links(soup) == []
 
 
 def test_outside_a_page_of_mkdocs_nothing_is_linked(page):
-    assert links(page("a query", in_mkdocs=False)) == []
+    assert links(page("a query", page=None)) == []
 
 
 def test_an_everyday_word_without_an_entry_is_an_error(tmp_path):

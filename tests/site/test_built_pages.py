@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup, Tag
 
+from recsys_course.authoring.exercises import read_exercises
 from recsys_course.authoring.links import dead_links
-from recsys_course.authoring.notebooks import EXERCISE_HEADING, strip_solution
+from recsys_course.authoring.notebooks import EXERCISE_HEADING, read_script, strip_solution
 from recsys_course.authoring.project import Chapter, Project, find_project
 from recsys_course.authoring.rendering import solution_code
 
@@ -153,6 +155,23 @@ def test_chapter_opens_in_colab_and_downloads_from_the_site_itself(
     colab, download = chapter_page(pages, site, chapter).select("a.md-button")
     assert colab["href"] == project.colab_url(project.chapter(chapter.stem))
     assert (site / "chapters" / download["href"]).read_bytes() == chapter.notebook.read_bytes()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
+def test_chapter_says_what_it_takes_and_what_comes_before_and_after(
+    chapter: Chapter, site: Path, pages: dict[Path, BeautifulSoup]
+) -> None:
+    article = chapter_page(pages, site, chapter)
+    exercises = read_exercises(read_script(chapter.source.read_text(encoding="utf-8")))
+    minutes = sum(exercise.minutes for exercise in exercises)
+    effort = article.select_one(".effort").get_text()
+    assert re.match(rf"\d+ minutes to read · {len(exercises)} exercises, {minutes} minutes", effort)
+    assert re.search(r"minutes? to run|minute to run|runs in", article.find("table").get_text())
+    cards = [card.get_text() for card in article.select(".card")]
+    assert cards == [f"{one.kind} · difficulty {one.difficulty} of 5 · {one.minutes} minutes" for one in exercises]
+    page = pages[site / "chapters" / f"{chapter.stem}.html"]
+    assert page.select_one(".md-footer__link--prev[href]") and page.select_one(".md-footer__link--next[href]")
+    assert "content.code.copy" in json.loads(page.find(id="__config").get_text())["features"]
 
 
 def test_home_leads_to_every_chapter_and_shows_what_was_recommended(

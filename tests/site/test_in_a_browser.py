@@ -154,6 +154,18 @@ def test_code_is_copied_without_its_output(opened) -> None:
     assert page.evaluate("navigator.clipboard.readText()").strip() == block.locator("code").inner_text().strip()
 
 
+def test_a_term_says_what_it_means_and_leads_to_the_glossary(opened) -> None:
+    page = opened(RETRIEVAL)
+    term = page.locator("article a.term").filter(has_text=re.compile("^overfitting$", re.IGNORECASE))
+    meaning = term.get_attribute("title")
+    assert len(meaning) > 20
+    term.click()
+    page.wait_for_url("**/glossary.html#overfitting")
+    assert page.locator("dt#overfitting + dd").inner_text().replace("\n", " ").startswith(meaning)
+    name = opened("chapters/01_data_pipeline.html").locator("article code > a.term").first
+    assert name.get_attribute("title") and "notation.html#" in name.get_attribute("href")
+
+
 # --- on paper
 
 
