@@ -157,9 +157,10 @@ function startPage(films) {
   }
 
   // The best known films of one genre, of those genres that have enough.
+  const byGenre = films.genre_names.map((_, genre) => films.genres.flatMap((own, film) => own.includes(genre) ? film : []));
+  const enough = byGenre.filter((of) => of.length >= MOST_LIKED);
+
   function chooseForMe() {
-    const byGenre = films.genre_names.map((_, genre) => films.genres.flatMap((own, film) => own.includes(genre) ? film : []));
-    const enough = byGenre.filter((of) => of.length >= MOST_LIKED);
     liked = enough[Math.floor(Math.random() * enough.length)].slice(0, MOST_LIKED);
     show();
   }
@@ -179,6 +180,7 @@ function startPage(films) {
     keys[event.key]();
   });
   byId("try").addEventListener("submit", (event) => event.preventDefault());
+  byId("try-anything").hidden = enough.length === 0;
   byId("try-anything").addEventListener("click", chooseForMe);
   byId("try-again").addEventListener("click", () => { liked = []; show(); input.focus(); });
   byId("try-count").textContent = films.titles.length.toLocaleString("en");

@@ -96,6 +96,10 @@ def _snippets(project: Project, pages: dict[Chapter, Page]) -> dict[str, str]:
 
 
 def _hit_rates(measured: dict[str, float]) -> str:
+    if not measured:
+        return (
+            "How good such lists are cannot be said: no user of this dataset has five liked films and a held-out one."
+        )
     return (
         f"What is that worth? For users of whom the model is told no more than five films that they liked, the hundred "
         f"films at the top hold **{measured['five liked films']:.1%}** of what else they chose in the test split. The "

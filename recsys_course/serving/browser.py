@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,9 +63,7 @@ def browser_films(trained: Trained) -> BrowserFilms:
 
 
 def write_browser_films(films: BrowserFilms, path: Path | str) -> None:
-    """Writes the script, whole or not at all. It sets `window.courseFilms`: pages opened from disk may not fetch data,
-    but may run a script."""
-    path = Path(path)
+    """Writes the script, which sets `window.courseFilms`: a page opened from disk may run a script, but fetch no data."""
     content = {
         "ids": films.ids,
         "titles": films.titles,
@@ -78,14 +74,7 @@ def write_browser_films(films: BrowserFilms, path: Path | str) -> None:
         "embeddings": base64.b64encode(films.steps.tobytes()).decode(),
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".js")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"window.courseFilms = {text};\n")
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
+    Path(path).write_text(f"window.courseFilms = {text};\n", encoding="utf-8")
 
 
 def hit_rates_from_liked(trained: Trained, held_out: pd.DataFrame, k: int = 100) -> dict[str, float]:
@@ -98,14 +87,17 @@ def hit_rates_from_liked(trained: Trained, held_out: pd.DataFrame, k: int = 100)
 
     Returns:
         Hit rate at `k`, films of the training set taken out, of `"five liked films"` as `models.recommend_from_liked`
-        reads them, of their plain `"mean embedding"`, and of the `"most popular"` films.
+        reads them, of their plain `"mean embedding"`, and of the `"most popular"` films. Empty where no user has both
+        five liked films and a held-out one.
     """
     liked = {user: films[:NUM_LIKED] for user, films in catalogue(trained)["users"].items() if len(films) >= NUM_LIKED}
     index, embeddings = trained.index, trained.candidate_embeddings()
-    positions = np.stack([index.movie_positions(films) for films in liked.values()])  # [num_users, NUM_LIKED]
-    directions = models.taste_directions(embeddings)
     rows = index.user_positions(list(liked))
     seen, relevant = index.matrix(trained.train), index.matrix(held_out)[rows]
+    if relevant.nnz == 0:
+        return {}
+    positions = np.stack([index.movie_positions(films) for films in liked.values()])  # [num_users, NUM_LIKED]
+    directions = models.taste_directions(embeddings)
     popular = baselines.MostPopular().fit(seen)
     scorers = {
         "five liked films": lambda users: directions[positions[users]].mean(axis=1) @ directions.T,

@@ -291,6 +291,11 @@ def test_what_leads_nowhere_fails_and_leaves_the_old_site(course: Path, planted:
     assert [path.name for path in (course / ".course").iterdir() if path.is_dir()] == []
 
 
+def test_where_nothing_could_be_measured_the_site_says_so(course: Path) -> None:
+    pages.build_site(course, lambda path: {})
+    assert "cannot be said" in (course / "docs/chapters/.snippets/from_liked.md").read_text(encoding="utf-8")
+
+
 def test_this_machines_run_is_shown_unless_it_is_of_something_else(course: Path) -> None:
     chapter = find_project(course).chapters[0]
     own = nbformat.read(chapter.solution, as_version=4)

@@ -76,3 +76,9 @@ def test_five_liked_films_beat_popularity(world):
     trained, split, _ = world
     measured = browser.hit_rates_from_liked(trained, split.test, k=10)
     assert measured["five liked films"] > 1.2 * measured["most popular"] > 0
+
+
+def test_where_nobody_has_five_liked_films_nothing_is_claimed(world):
+    trained, split, _ = world
+    few = trained._replace(train=trained.train.groupby("user_id", observed=True).head(3))
+    assert browser.hit_rates_from_liked(few, split.test) == {}
