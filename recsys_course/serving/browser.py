@@ -63,7 +63,7 @@ def browser_films(trained: Trained) -> BrowserFilms:
 
 
 def write_browser_films(films: BrowserFilms, path: Path | str) -> None:
-    """Writes the script, which sets `window.courseFilms`: a page opened from disk may run a script, but fetch no data."""
+    """Writes the script; it sets `window.courseFilms`. A page opened from disk may run scripts, but fetch no data."""
     content = {
         "ids": films.ids,
         "titles": films.titles,
