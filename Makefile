@@ -6,7 +6,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-.PHONY: help course test environment lock test-colab bench-ann clean bench-serving bench-ranking bench-history
+BENCHMARKS := bench-original
+
+.PHONY: $(BENCHMARKS) help course test environment lock test-colab bench-ann clean bench-serving bench-ranking bench-history
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,9 @@ bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=pa
 
 bench-history: environment ## queries from histories: ladder, ablation, new films; three seeds (15 minutes)
 	@$(BIN)/python -m benchmarks.history
+
+bench-original: environment ## the original tutorial's work, its way and the course's (15 minutes); QUICK=1 takes one
+	@$(BIN)/python -m benchmarks.original $(if $(QUICK),--quick)
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9

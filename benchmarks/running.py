@@ -1,0 +1,206 @@
+"""How a benchmark runs: each measurement in a process of its own, kept as soon as it is there, told where time went."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.circumstances import QUIET, ROOT, commit, machine, today, versions
+from recsys_course.authoring.files import write_if_changed
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = ROOT / "docs" / "results"
+WORK = ROOT / ".course" / "benchmarks"
+
+
+class Failed(Exception):
+    """One measurement could not be made; the message is the reason. The others can."""
+
+
+class Records:
+    """The measurements of one benchmark, by name; a run that was stopped goes on where it stood.
+
+    Until all are there they lie in a working file, which a run of other settings, code, machine or versions does not
+    read. `finish` puts them where results are kept; a quick run keeps nothing.
+
+    Args:
+        name: of the benchmark.
+        settings: whatever decides what is measured.
+        code: paths whose commit is noted.
+        packages: whose versions are noted.
+        quick: a quick run.
+    """
+
+    def __init__(
+        self, name: str, settings: dict[str, Any], code: Iterable[str], packages: Iterable[str], quick: bool = False
+    ) -> None:
+        self.name, self.quick = name, quick
+        self.folder = WORK / name
+        self._working = self.folder / f"{'quick' if quick else 'full'}.json"
+        # Through JSON and back, so that tuples compare equal with what a file holds.
+        self.content: dict[str, Any] = json.loads(
+            json.dumps(
+                {
+                    "commit": commit("recsys_course", *code),
+                    "machine": machine(),
+                    "versions": versions(packages),
+                    "settings": settings,
+                    "date": today(),
+                    "records": {},
+                }
+            )
+        )
+        if self._working.is_file():
+            old = json.loads(self._working.read_text(encoding="utf-8"))
+            if all(old.get(key) == self.content[key] for key in ("commit", "machine", "versions", "settings")):
+                self.content = old
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.content["records"]
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self.content["records"][key]
+
+    def __setitem__(self, key: str, record: dict[str, Any]) -> None:
+        self.content["records"][key] = record
+        write_if_changed(self._working, _text(self.content))
+
+    def finish(self, results: Path = RESULTS) -> dict[str, Any]:
+        """Ends the run: what was measured goes to the results, unless it was a quick one. Returns all of it."""
+        if not self.quick:
+            write_if_changed(results / f"{self.name}.json", _text(self.content))
+        self._working.unlink(missing_ok=True)
+        return self.content
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def child(module: str, order: dict[str, Any], seconds: float, **environment: str) -> dict[str, Any]:
+    """What a process of its own found: `python -m module ORDER ANSWER`, which writes its answer as JSON.
+
+    What it prints is shown as it comes.
+
+    Args:
+        module: whose `main` takes the order and the path of the answer.
+        order: what to do, as JSON.
+        seconds: that it may take.
+        environment: variables beside those that keep TensorFlow quiet.
+
+    Raises:
+        Failed: it ended badly, or took too long.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        answer, said = Path(scratch) / "answer.json", Path(scratch) / "stderr"
+        command = [sys.executable, "-m", module, json.dumps(order), str(answer)]
+        with said.open("wb") as errors:
+            try:
+                done = subprocess.run(
+                    command, cwd=ROOT, env=os.environ | QUIET | environment, stderr=errors, timeout=seconds
+                )
+            except subprocess.TimeoutExpired:
+                raise Failed(f"took more than {seconds:.0f} s") from None
+        if done.returncode or not answer.is_file():
+            lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise Failed((lines or [f"exit status {done.returncode}"])[-1][:300])
+        return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def answer(order_and_path: list[str] | None = None) -> tuple[dict[str, Any], Path]:
+    """In a process that `child` started: its order, and where the answer goes."""
+    order, path = sys.argv[1:] if order_and_path is None else order_and_path
+    return json.loads(order), Path(path)
+
+
+class Clock:
+    """Processor seconds (user and system, children included) and wall seconds of a process, phase by phase.
+
+    Phases may lie inside each other; a moment counts for the innermost.
+
+    Args:
+        so_far: the name for everything since the process started.
+    """
+
+    def __init__(self, so_far: str) -> None:
+        self.phases: dict[str, dict[str, float]] = {}
+        self._open = [so_far]
+        self._cpu, self._wall = 0.0, psutil.Process().create_time()
+        self._note()
+        self._open = []
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Counts what the body takes as `name`."""
+        self._note()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._note()
+            self._open.pop()
+
+    def _note(self) -> None:
+        cpu, wall = cpu_seconds(), time.time()
+        if self._open:
+            spent = self.phases.setdefault(self._open[-1], {"cpu": 0.0, "wall": 0.0})
+            spent["cpu"] += cpu - self._cpu
+            spent["wall"] += wall - self._wall
+        self._cpu, self._wall = cpu, wall
+
+
+def cpu_seconds() -> float:
+    """Processor seconds of this process so far: user and system, its ended children included."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held so far, in MiB."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return psutil.Process().memory_info().peak_wset / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def measured_on(content: dict[str, Any]) -> str:
+    """Machine, versions, commit and date in one line."""
+    here = content["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in content["versions"].items() if number)
+    return (
+        f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, {here['system']}, Python "
+        f"{here['python']}; {packages}; commit `{content['commit']}`, {content['date']}."
+    )
+
+
+def table(rows: list[list[str]], numbers_from: int = 1) -> str:
+    """A Markdown table; the first row is its head, and columns from `numbers_from` stand to the right."""
+    rule = ["---"] * numbers_from + ["---:"] * (len(rows[0]) - numbers_from)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
+
+
+@contextmanager
+def figure(path: Path, width: float, height: float) -> Iterator[Any]:
+    """Axes to draw on, saved as SVG that reads on a light page and on a dark one."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    from benchmarks.ann.report import STYLE
+
+    with matplotlib.rc_context(STYLE):
+        drawn, ax = plt.subplots(figsize=(width, height), layout="constrained")
+        yield ax
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(path, metadata={"Date": None, "Creator": None})
+        plt.close(drawn)
