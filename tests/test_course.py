@@ -262,7 +262,8 @@ MAY_IMPORT = {
     "diagrams": set(),
     "grading": {"data", "preprocessing", "models", "metrics", "baselines"},
     "serving": {"data", "preprocessing", "models", "metrics", "baselines", "indices"},
-    "authoring": {"grading", "data", "serving"},  # serving in the command line alone
+    "recommender": {"data", "preprocessing", "models", "metrics", "baselines", "serving"},
+    "authoring": {"grading", "data", "serving", "recommender"},  # the last two in the command line alone
 }
 
 

@@ -279,18 +279,21 @@ def import_(
 def export(
     to: Annotated[Path, typer.Option("--to", help="The folder of all models.")] = Path("models"),
 ) -> None:
-    """Write the retrieval model of chapter 3 as artefacts that a server loads: the next version of each.
+    """Write the course's models as artefacts that a server loads: the next version of each.
 
-    Trains it first where this machine has not done so yet. `models/retrieval/N` needs TensorFlow alone,
-    `models/retrieval_scann/N` ScaNN's ops too. `COURSE_DATASET` says which MovieLens.
+    Trains them first where this machine has not done so yet: the retrieval model of chapter 3, and the two-stage
+    recommender. `models/retrieval/N` and `models/recommender/N` need TensorFlow alone, `models/retrieval_scann/N`
+    ScaNN's ops too. `COURSE_DATASET` says which MovieLens.
     """
     _quiet_tensorflow()
     from recsys_course import data as datasets
+    from recsys_course.recommender import export_recommender, trained_recommender
     from recsys_course.serving import export_retrieval, trained_retrieval
 
     try:
         to.mkdir(parents=True, exist_ok=True)  # where that fails, it fails before the training
         export_retrieval(trained_retrieval(say=_say), to, say=_say)
+        export_recommender(trained_recommender(say=_say), to, say=_say)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except OSError as error:
@@ -314,6 +317,7 @@ def serve(
 
     ```
     curl -d '{"instances": ["42"]}' localhost:8501/v1/models/retrieval:predict
+    curl -d '{"instances": ["42"]}' localhost:8501/v1/models/recommender:predict
     http://localhost:8501/       a page: choose a user, see the films
     ```
 
@@ -337,6 +341,48 @@ def serve(
         run(Settings(models, host, rest_port, grpc_port))
     except CannotStart as error:
         raise CourseError(str(error)) from error
+
+
+@app.command()
+def recommend(
+    user: Annotated[str | None, typer.Option("--user", help="Somebody in the dataset, by id.")] = None,
+    liked: Annotated[
+        list[str] | None, typer.Option("--liked", help="A film that somebody new likes; again for the next.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many films; 300 at most.")] = 10,
+) -> None:
+    """Recommend films to a user of the dataset, or to somebody who names a few that they like.
+
+    The two stages at work: the films of a history make a query, retrieval finds 300 candidates that were not seen, a
+    ranker puts them in order, and the page is made varied. *Score* is how probable the ranker thinks each of the
+    candidates to be the next; *because of* names the liked films that are nearest.
+
+    ```
+    course recommend --user 42
+    course recommend --liked "Toy Story (1995)" --liked "The Lion King" -k 5
+    ```
+
+    Titles may be typed without the year and in small letters; name the film liked last first. The first time trains
+    both stages, in a minute or two; after that it takes seconds. `COURSE_DATASET` says which dataset.
+    """
+    _quiet_tensorflow()
+    from recsys_course import data as datasets
+    from recsys_course import recommender
+
+    if (user is None) == (not liked):
+        raise UsageError("say either --user or --liked: whom shall it recommend to?")
+    try:
+        trained = recommender.trained_recommender(say=_say)
+        if user is not None:
+            page = recommender.recommend_to_user(trained, user, k)
+        else:
+            page = recommender.recommend_to_fan(trained, liked, k)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except datasets.DatasetError as error:
+        raise CourseError(str(error)) from error
+    _say(page.about)
+    out.print(recommender.table(page))
 
 
 @app.command()

@@ -10,6 +10,7 @@ judges the order of held-out ratings. The formulas stand in ``docs/notation.md``
 from __future__ import annotations
 
 from recsys_course.metrics.graded import rated_ndcg_at_k
+from recsys_course.metrics.lists import intra_list_similarity
 from recsys_course.metrics.neighbours import neighbor_recall_at_k
 from recsys_course.metrics.ranking import (
     HeldOutRanks,
@@ -26,6 +27,7 @@ from recsys_course.metrics.ratings import mae, rmse
 __all__ = [
     "HeldOutRanks",
     "hit_rate_at_k",
+    "intra_list_similarity",
     "mae",
     "map_at_k",
     "mrr_at_k",

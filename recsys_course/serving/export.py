@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
@@ -25,6 +26,8 @@ EXTRA = "assets.extra"  # TensorFlow Serving's name for files that lie beside a 
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy", "protobuf")
 LIKED = 0.75  # of the way from the lowest rating to the highest: 4 of 5 stars
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
+
+Request = tuple[str, dict[str, list]]  # a signature, and its inputs
 
 
 class Exported(NamedTuple):
@@ -70,28 +73,35 @@ def retrieval_module(trained: Trained, search: ExactSearch | ScannSearch) -> Ret
     return RetrievalModule(trained.model.query_tower, search, trained.user_ids, index.movie_ids, trained.seen())
 
 
+def split_title(title: str) -> tuple[str, int | None]:
+    """A title as MovieLens has it, without its year, and the year; `None` where it has none."""
+    year = _YEAR.search(title)
+    return (title[: year.start()], int(year[1])) if year else (title, None)
+
+
+def is_liked(train: pd.DataFrame) -> pd.Series:
+    """Which ratings say that a film was liked: those at least `LIKED` of the way up the scale. `[num_ratings] bool`."""
+    lowest, highest = train["user_rating"].min(), train["user_rating"].max()
+    return train["user_rating"] >= lowest + LIKED * (highest - lowest)
+
+
 def catalogue(trained: Trained) -> dict[str, dict]:
     """What a page needs to show lists to people: films by id, and what each user liked best.
+
+    Args:
+        trained: its `movies`, `train` and `user_ids` are read.
 
     Returns:
         `{"movies": {movie_id: {"title", "year" (int or None), "genres"}}, "users": {user_id: [movie_id, ...]}}`; at
         most twenty films a user, the highest and then the latest rated first.
     """
-    films = {
-        movie_id: {
-            "title": _YEAR.sub("", title),
-            "year": int(year[1]) if (year := _YEAR.search(title)) else None,
-            "genres": list(genres),
-        }
-        for movie_id, title, genres in trained.movies[["movie_id", "movie_title", "movie_genres"]].itertuples(
-            index=False
-        )
-    }
+    films = {}
+    columns = (trained.movies[name] for name in ("movie_id", "movie_title", "movie_genres"))
+    for movie_id, title, genres in zip(*columns, strict=True):
+        name, year = split_title(title)
+        films[movie_id] = {"title": name, "year": year, "genres": list(genres)}
     best_first = trained.train.sort_values(["user_rating", "timestamp"], ascending=False, kind="stable")
-    lowest, highest = trained.train["user_rating"].min(), trained.train["user_rating"].max()
-    liked = best_first[best_first["user_rating"] >= lowest + LIKED * (highest - lowest)].astype(
-        {"user_id": str, "movie_id": str}
-    )
+    liked = best_first[is_liked(best_first)].astype({"user_id": str, "movie_id": str})
     by_user = liked.groupby("user_id")["movie_id"].apply(lambda ids: ids.head(20).tolist())
     return {"movies": films, "users": {user: by_user.get(user, []) for user in trained.user_ids}}
 
@@ -105,20 +115,47 @@ def _lists(module: RetrievalModule, trained: Trained) -> np.ndarray:
 
 def _publish(base: Path, trained: Trained, module: RetrievalModule, measured: dict[str, float]) -> Path:
     facts = {
-        "model": base.name,
         "search": type(module.search).__name__,
-        "dataset": {
-            "name": trained.dataset,
-            "users": len(trained.user_ids),
-            "movies": trained.index.num_movies,
-            "training interactions": len(trained.train),
-        },
+        "dataset": about_dataset(trained),
         "split": SPLIT,
         "recipe": trained.recipe,
         "hit rates": trained.metrics,
         **measured,
-        "libraries": _libraries(),
     }
+    users = trained.user_ids
+    warm_up: list[Request] = [("serving_default", {"user_id": ids}) for ids in (users[:1], users[:32], ["a stranger"])]
+    warm_up.append(("top_k", {"user_id": users[:1], "k": [100]}))
+    return publish_module(base, module, facts, warm_up, catalogue(trained))
+
+
+def about_dataset(trained: Trained) -> dict[str, Any]:
+    """What a manifest says of the data; reads `dataset`, `user_ids`, `movies` and `train`."""
+    return {
+        "name": trained.dataset,
+        "users": len(trained.user_ids),
+        "movies": len(trained.movies),
+        "training interactions": len(trained.train),
+    }
+
+
+def publish_module(
+    base: Path, module: tf.Module, facts: Mapping[str, Any], warm_up: Iterable[Request], films: Mapping[str, Any]
+) -> Path:
+    """Publishes the next version of a module, with what a server and a reader want to find beside it.
+
+    Args:
+        base: the model's folder.
+        module: its `signatures` are saved.
+        facts: for the manifest, beside the model's name and the libraries.
+        warm_up: requests for `write_warm_up`.
+        films: for the server's page, from `catalogue`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        OSError: it cannot be written; nothing is left then.
+    """
 
     def write(folder: Path) -> None:
         try:
@@ -128,33 +165,32 @@ def _publish(base: Path, trained: Trained, module: RetrievalModule, measured: di
             raise OSError(error.message) from error
         extra = folder / EXTRA
         extra.mkdir(exist_ok=True)
-        write_warm_up(extra / "tf_serving_warmup_requests", base.name, trained.user_ids)
-        text = json.dumps(catalogue(trained), ensure_ascii=False)
-        (extra / "catalogue.json").write_text(text, encoding="utf-8")
+        write_warm_up(extra / "tf_serving_warmup_requests", base.name, warm_up)
+        (extra / "catalogue.json").write_text(json.dumps(films, ensure_ascii=False), encoding="utf-8")
 
-    return versions.publish(base, write, facts)
+    return versions.publish(base, write, {"model": base.name, **facts, "libraries": _libraries()})
 
 
-def write_warm_up(path: Path, model_name: str, users: list[str]) -> None:
+def write_warm_up(path: Path, model_name: str, requests: Iterable[Request]) -> None:
     """Requests that a server answers to itself before it calls a version ready, as TensorFlow Serving expects them.
 
     The first call of each signature and each path through the graph is slow; better that nobody waits for it.
+
+    Args:
+        path: the file.
+        model_name: whom the requests ask.
+        requests: signatures with their inputs: `k` as integers, anything else as text.
     """
-    batches = [users[:1], users[:32], ["a stranger"]]
-    requests = [_request(model_name, "serving_default", user_id=batch) for batch in batches]
-    requests.append(_request(model_name, "top_k", user_id=users[:1], k=[100]))
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for request in requests:
+        for signature, values in requests:
+            inputs = {
+                name: tf.make_tensor_proto(value, tf.int32 if name == "k" else tf.string)
+                for name, value in values.items()
+            }
+            spec = model_pb2.ModelSpec(name=model_name, signature_name=signature)
+            request = predict_pb2.PredictRequest(model_spec=spec, inputs=inputs)
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
-
-
-def _request(model_name: str, signature: str, **values: list) -> predict_pb2.PredictRequest:
-    inputs = {
-        name: tf.make_tensor_proto(value, tf.int32 if name == "k" else tf.string) for name, value in values.items()
-    }
-    spec = model_pb2.ModelSpec(name=model_name, signature_name=signature)
-    return predict_pb2.PredictRequest(model_spec=spec, inputs=inputs)
 
 
 def _libraries() -> dict[str, str]:

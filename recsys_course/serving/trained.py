@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
-import os
-import tempfile
-import zipfile
-import zlib
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +13,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from recsys_course import baselines, data, metrics, models, preprocessing
-from recsys_course.data.names import data_dir, own_folder
+from recsys_course.data.keeping import Kept
 
 # Chosen on validation in chapter 3.
 RECIPE = {"embedding_dim": 32, "learning_rate": 0.005, "l2": 0.04, "batch_size": 512, "epochs": 8, "seed": 42}
@@ -77,8 +71,9 @@ def trained_retrieval(dataset: str | None = None, say: Say = print) -> Trained:
     dataset = data.dataset_name(dataset)
     ratings, movies = data.load_ratings(dataset), data.load_movies(dataset)
     split = data.random_split(ratings)
-    kept = own_folder(data_dir()) / "trained" / f"{dataset}-{_fingerprint(ratings, movies)}.npz"
-    if stored := _stored(kept):
+    code = (models.retrieval, models.towers, models.training, preprocessing, sys.modules[__name__])
+    kept = Kept(dataset, [RECIPE, tf.__version__], code, ratings, movies)
+    if stored := kept.read():
         model = two_towers(split.train, movies, RECIPE)  # with its vocabularies, which are made from the ratings
         for at, weight in enumerate(model.trainable_variables):
             weight.assign(stored[f"weight_{at}"])
@@ -87,10 +82,8 @@ def trained_retrieval(dataset: str | None = None, say: Say = print) -> Trained:
     else:
         model = fit(split, movies, RECIPE, say)
         measured = hit_rates(model, split, movies)
-        try:
-            _keep(kept, model, measured)
-        except OSError as error:
-            say(f"the weights could not be kept ({error.strerror or error}), so the next time trains again")
+        weights = {f"weight_{at}": weight.numpy() for at, weight in enumerate(model.trainable_variables)}
+        kept.keep({"metrics": np.array(json.dumps(measured)), **weights}, say)
     index = data.InteractionIndex.of(ratings, movies)
     return Trained(model, dataset, split.train, movies, index, dict(RECIPE), measured)
 
@@ -153,36 +146,3 @@ def hit_rates(model: models.TwoTower, split: data.Split, movies: pd.DataFrame) -
                 for k in (10, 100):
                     figures[f"{name}, {handling} @{k}"] = round(metrics.hit_rate_at_k(ranked, k), 4)
     return found
-
-
-def _fingerprint(ratings: pd.DataFrame, movies: pd.DataFrame) -> str:
-    parts = [json.dumps(RECIPE), tf.__version__, np.__version__]
-    parts += [inspect.getsource(module) for module in (models.retrieval, models.towers, models.training, preprocessing)]
-    parts.append(inspect.getsource(inspect.getmodule(_fingerprint)))
-    for frame in (ratings[["user_id", "movie_id", "user_rating"]].astype(str), movies.astype(str)):
-        parts.append(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes().hex())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _stored(path: Path) -> dict[str, np.ndarray]:
-    """What `_keep` has written; nothing where there is no such file, or only a damaged one."""
-    if not path.is_file():
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return {}
-
-
-def _keep(path: Path, model: models.TwoTower, measured: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {f"weight_{at}": weight.numpy() for at, weight in enumerate(model.trainable_variables)}
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, metrics=json.dumps(measured), **weights)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise

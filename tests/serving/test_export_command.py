@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from recsys_course import serving
 from recsys_course.authoring.cli import app
+from recsys_course.data import keeping
 from recsys_course.serving import trained as training
 
 
@@ -49,7 +50,7 @@ def test_weights_that_cannot_be_kept_are_no_reason_to_lose_them(small, monkeypat
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(training, "_keep", denied)
+    monkeypatch.setattr(keeping.Kept, "write", denied)
     done = run("--to", small / "models")
     assert done.exit_code == 0, done.output
     assert "could not be kept (Permission denied)" in done.output and (small / "models" / "retrieval" / "1").is_dir()

@@ -54,7 +54,7 @@ async function chooseModel() {
 }
 
 function says(origin, version) {
-  const known = origin === "two-tower";
+  const known = origin !== "popularity";
   const badge = element("span", known ? "badge" : "badge popularity", origin);
   const text = known ? "The model knows this user." : "The model has never met this user, so these are the most popular films.";
   byId("origin").replaceChildren(badge, ` ${text} Version ${version} answered.`);

@@ -1,0 +1,69 @@
+"""What is stored under a user's id: their history and all that they have seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from recsys_course import data, models
+from recsys_course.serving.export import is_liked
+
+
+class Users(tf.Module):
+    """Histories by user id. Whoever is not among them has an empty one.
+
+    Args:
+        train: training ratings, with stars and time stamps.
+        index: says which position stands for which film.
+        length: films a history.
+    """
+
+    def __init__(self, train: pd.DataFrame, index: data.InteractionIndex, length: int) -> None:
+        super().__init__()
+        self.length = length
+        rated = set(train["user_id"].astype(str))
+        ids = [user for user in index.user_ids if user in rated]
+        rows = index.user_positions(ids)
+        history = history_positions(models.histories(train, ids, length), index)
+        liked = index.matrix(train[is_liked(train)])
+        liked.resize(index.num_users, index.num_movies + 1)
+        is_reason = liked[rows[:, np.newaxis], history].toarray() > 0
+        seen = index.matrix(train)[rows]
+        seen.sort_indices()
+        # Row 0 belongs to everybody else.
+        numbers = tf.lookup.KeyValueTensorInitializer(tf.constant(ids), tf.range(1, len(ids) + 1))
+        self._rows = tf.lookup.StaticHashTable(numbers, default_value=0)
+        self._history = _kept(np.vstack([np.full((1, length), index.num_movies), history]).astype(np.int32))
+        self._is_reason = _kept(np.vstack([np.zeros((1, length), bool), is_reason]))
+        self._seen = _kept(seen.indices.astype(np.int32))
+        self._seen_starts = _kept(np.concatenate([[0], seen.indptr]).astype(np.int64))
+
+    def __call__(self, user_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.RaggedTensor]:
+        """Looks `[batch] string` ids up.
+
+        Returns:
+            `[batch, length]` int32 positions, the most recent first, and bool, whether the user liked the film; and
+            `[batch, (num_seen)] int32` positions of everything seen.
+        """
+        rows = self._rows.lookup(user_id)
+        seen = tf.RaggedTensor.from_row_splits(self._seen, self._seen_starts, validate=False)
+        return tf.gather(self._history, rows), tf.gather(self._is_reason, rows), tf.gather(seen, rows)
+
+
+def history_positions(histories: np.ndarray, index: data.InteractionIndex) -> np.ndarray:
+    """Ids, as `models.histories` gives them, as positions.
+
+    Args:
+        histories: `[num_users, length] object` array of str, "" where there is none.
+        index: says which position stands for which film.
+
+    Returns:
+        `[num_users, length] int32`; `num_movies` where there is none.
+    """
+    positions = pd.Index(index.movie_ids).get_indexer(histories.ravel()).reshape(histories.shape)
+    return np.where(positions < 0, index.num_movies, positions).astype(np.int32)
+
+
+def _kept(values: np.ndarray) -> tf.Variable:
+    return tf.Variable(values, trainable=False)
