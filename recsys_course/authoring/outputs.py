@@ -12,8 +12,6 @@ from nbformat import NotebookNode
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
-MOST_LINES, MOST_COLUMNS = 20, 80  # a longer or wider text may have to be scrolled
-
 SavePicture = Callable[[bytes], str]
 
 
@@ -54,10 +52,8 @@ def _text(text: str) -> str:
     plain = "\n".join(lines).strip("\n")
     if not plain:
         return ""
-    tall, wide = len(lines) > MOST_LINES, max(map(len, lines)) > MOST_COLUMNS
-    scrolls = ' tabindex="0"' if tall or wide else ""  # by keyboard too
     # Markdown looks for code fences before it looks for HTML, so none may be seen in here.
-    return f"<pre{scrolls}>{html.escape(plain).replace('`', '&#96;').replace('~', '&#126;')}</pre>"
+    return f"<pre>{html.escape(plain).replace('`', '&#96;').replace('~', '&#126;')}</pre>"
 
 
 def _rich(output: NotebookNode, alt: str, save_picture: SavePicture) -> str:

@@ -24,6 +24,7 @@ from markdown.util import AtomicString
 HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 ENTRY = re.compile(r"^(?P<terms>\S.*)\n:   (?P<meaning>(?:.+\n?)+)", re.MULTILINE)
 LEFT_ALONE = {"a", "abbr", "code", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "kbd", "pre", "script", "summary"}
+REFERENCE = "api/"  # docstrings, which speak to those who know the terms
 NAMES_ROW = re.compile(r"`\w+`(?:, `\w+`)*")
 HEADING = re.compile(r"^#+ (.+)$")
 SAYING = ("Means", "The choice in it")  # heads of the columns that explain
@@ -92,6 +93,8 @@ class _LinkTerms(Treeprocessor):
         if "relpath" not in self.md.treeprocessors:  # not a page of MkDocs', so the link could not be resolved
             return
         page = self.md.treeprocessors["relpath"].file.src_uri
+        if page.startswith(REFERENCE):
+            return
         if page == self.glossary.name:
             for entry in root.iter("dt"):
                 entry.set("id", anchor_of("".join(entry.itertext())))

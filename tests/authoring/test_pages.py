@@ -66,11 +66,6 @@ def test_text_stands_as_it_was_printed() -> None:
     assert output(printed("a  b\n<c> & `d`\n")).pre.get_text() == "a  b\n<c> & `d`"
 
 
-@pytest.mark.parametrize(("text", "scrolls"), [("a\n" * 30, True), ("a" * 100, True), ("a b\n" * 5, False)])
-def test_a_text_that_has_to_be_scrolled_can_be_reached_by_keyboard(text: str, scrolls: bool) -> None:
-    assert output(printed(text)).pre.has_attr("tabindex") == scrolls
-
-
 def test_colour_codes_and_overwritten_progress_vanish() -> None:
     assert output(printed("\x1b[32mgreen\x1b[0m\n10%\r50%\r100%\n")).pre.get_text() == "green\n100%"
 

@@ -124,8 +124,9 @@ def test_the_glossary_gets_anchors_and_no_links(page):
     assert links(soup) == []
 
 
-def test_outside_a_page_of_mkdocs_nothing_is_linked(page):
-    assert links(page("a query", page=None)) == []
+@pytest.mark.parametrize("where", [None, "api/models.md"])
+def test_nothing_is_linked_outside_a_page_of_mkdocs_and_in_the_reference(page, where):
+    assert links(page("a query", page=where)) == []
 
 
 def test_an_everyday_word_without_an_entry_is_an_error(tmp_path):

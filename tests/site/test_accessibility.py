@@ -7,16 +7,17 @@ import pytest
 PAGES = {
     "home": "index.html",
     "chapter": "chapters/03_retrieval.html",
+    "notation": "notation.html",
     "try": "try.html",
     "results": "results/index.html",
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "phone"), [("light", False), ("dark", True)], ids=["light desktop", "dark phone"])
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
-def test_axe_finds_nothing_serious(opened, path: str, scheme: str) -> None:
+def test_axe_finds_nothing_serious(opened, path: str, scheme: str, phone: bool) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the checker comes with this package")
-    page = opened(path, color_scheme=scheme)
+    page = opened(path, color_scheme=scheme, phone=phone)
     if path == "try.html":
         page.get_by_role("button", name="Choose five for me").click()
         page.get_by_role("combobox").fill("the")
