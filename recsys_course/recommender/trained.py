@@ -24,6 +24,7 @@ from recsys_course.recommender import (
     training,
 )
 from recsys_course.serving import retrieval_module
+from recsys_course.serving.quiet import quiet_tensorflow
 
 SPLIT = "leave-last-out: each user's last rating for test, the one before it for validation, the others for train"
 # Chosen on validation; docs/recommender.md shows what they cost.
@@ -85,6 +86,11 @@ def trained_recommender(dataset: str | None = None, say: Say = print) -> Trained
     """
     dataset = data.dataset_name(dataset)
     ratings, movies = data.load_ratings(dataset), data.load_movies(dataset)
+    with quiet_tensorflow():  # which warns of the many vocabularies of three models
+        return _trained(dataset, ratings, movies, say)
+
+
+def _trained(dataset: str, ratings: pd.DataFrame, movies: pd.DataFrame, say: Say) -> TrainedRecommender:
     split = data.leave_last_out(ratings)
     kept = Kept(f"{dataset}-recommender", [models.HISTORY_RECIPE, RULES, tf.__version__], _code(), ratings, movies)
     if stored := kept.read():

@@ -8,7 +8,7 @@ import tensorflow as tf
 from support import latest_small
 from typer.testing import CliRunner
 
-from recsys_course import serving
+from recsys_course import models, recommender, serving
 from recsys_course.authoring.cli import app
 from recsys_course.data import keeping
 from recsys_course.serving import trained as training
@@ -20,6 +20,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COURSE_DATASET", "latest-small")
     monkeypatch.setitem(training.RECIPE, "epochs", 1)
+    monkeypatch.setitem(models.HISTORY_RECIPE, "epochs", 1)
     return tmp_path
 
 
@@ -40,7 +41,9 @@ def test_it_trains_once_and_publishes_the_next_version_each_time(small):
     lists = [model.serving_default(tf.constant(["1", "2", "3"])) for model in loaded]
     np.testing.assert_array_equal(lists[0]["scores"], lists[1]["scores"])
 
-    (kept,) = (small / "data" / "recsys_course" / "trained").iterdir()
+    assert serving.verify(small / "models" / "recommender" / "2")["dataset"]["name"] == "latest-small"
+
+    kept = next(path for path in (small / "data" / "recsys_course" / "trained").iterdir() if "recomm" not in path.name)
     kept.write_bytes(kept.read_bytes()[:1000])
     third = run("--to", small / "models")
     assert third.exit_code == 0 and "epoch 1 of 1" in third.output, "a damaged cache is replaced"
@@ -51,6 +54,8 @@ def test_weights_that_cannot_be_kept_are_no_reason_to_lose_them(small, monkeypat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(keeping.Kept, "write", denied)
+    monkeypatch.setattr(recommender, "trained_recommender", lambda say: None)
+    monkeypatch.setattr(recommender, "export_recommender", lambda trained, to, say: None)
     done = run("--to", small / "models")
     assert done.exit_code == 0, done.output
     assert "could not be kept (Permission denied)" in done.output and (small / "models" / "retrieval" / "1").is_dir()
