@@ -26,11 +26,32 @@ def render(results: Path = RESULTS) -> str:
         "from a file under `benchmarks/results`, which one command writes; nothing is typed. What a chapter measures "
         "stands in the chapter, printed by the cell above it.",
     ]
-    for name, section in {"ranking": _ranking, "ann": _neighbours, "serving": _server}.items():
+    for name, section in {"history": _history, "ranking": _ranking, "ann": _neighbours, "serving": _server}.items():
         file = results / f"{name}.json"
         if file.is_file():
             parts += section(json.loads(file.read_text(encoding="utf-8")))
     return "\n\n".join(parts) + "\n"
+
+
+def _history(found: dict[str, Any]) -> list[str]:
+    rows = [["model", "hit rate at 10", "hit rate at 100", "processor seconds"], ["---", "---:", "---:", "---:"]]
+    differences = []
+    for row in found["ladder"]:
+        if "hit_rate_10" in row:
+            rates = [_with_range(row[f"hit_rate_{k}"]) for k in (10, 100)]
+            rows.append([row["model"], *rates, f"{mean(row['cpu_seconds']):.1f}"])
+        else:
+            gains = [f"{row[f'difference_{k}'][0]:+.3f} ± {row[f'difference_{k}'][1]:.3f} at {k}" for k in (10, 100)]
+            differences.append(f"- {row['model']}: {', '.join(gains)}")
+    return [
+        "## Retrieval from histories",
+        "Which film did each person choose last? MovieLens 100K, leave-last-out, seen films out; a model reads of a "
+        "history only what is strictly earlier, unless its row says otherwise. Means over the random starts, lowest "
+        "and highest in brackets; chosen on validation, test read once. Chapter 7 builds the history tower.",
+        _table(rows),
+        *(["Differences, paired by user, ± their standard error:\n\n" + "\n".join(differences)] if differences else []),
+        _measured(found, "python -m benchmarks.history"),
+    ]
 
 
 def _ranking(found: dict[str, Any]) -> list[str]:

@@ -8,48 +8,47 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from recsys_course.authoring.browsers import find_chromium
 from recsys_course.authoring.project import CourseError, find_project
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 FILMS = ("Star Wars", "Alien", "Terminator, The")
 SIZE = {"width": 920, "height": 1600}  # two films a row, and nothing to scroll
 COLOURS = 64
 
 
-def take_pictures(site: Path, folder: Path) -> list[Path]:
+def take_pictures(browser: Browser, site: Path, folder: Path) -> list[Path]:
     """Pictures of the page with films chosen and recommended, for the light and the dark site.
 
     Args:
+        browser: A Chromium that Playwright drives.
         site: A built site.
         folder: Where `recommender-light.png` and `recommender-dark.png` go.
 
     Raises:
-        CourseError: There is no built site, no Chromium or no Playwright.
+        CourseError: There is no built site.
     """
     page_file = site / "try.html"
     if not page_file.is_file():
         raise CourseError(f"{page_file} is missing: build the site first, with `course site`")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise CourseError("Playwright is missing: pip install playwright (its own browsers are not needed)") from error
     taken = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
-        for scheme in ("light", "dark"):
-            page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=2)
-            page.goto(page_file.as_uri())
-            for film in FILMS:
-                page.get_by_role("combobox").fill(film)
-                page.keyboard.press("Enter")
-            page.evaluate("document.activeElement.blur()")
-            picture = Image.open(io.BytesIO(page.locator("#try").screenshot()))
-            taken.append(folder / f"recommender-{scheme}.png")
-            picture.convert("RGB").quantize(COLOURS).save(taken[-1], optimize=True)
-        browser.close()
+    for scheme in ("light", "dark"):
+        page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=2)
+        page.goto(page_file.as_uri())
+        for film in FILMS:
+            page.get_by_role("combobox").fill(film)
+            page.keyboard.press("Enter")
+        page.evaluate("document.activeElement.blur()")
+        picture = Image.open(io.BytesIO(page.locator("#try").screenshot()))
+        page.close()
+        taken.append(folder / f"recommender-{scheme}.png")
+        picture.convert("RGB").quantize(COLOURS).save(taken[-1], optimize=True)
     return taken
 
 
@@ -57,8 +56,18 @@ def main() -> int:
     """Take them for this checkout."""
     root = find_project().root
     try:
-        for path in take_pictures(root / "site", root / "docs" / "assets"):
-            print(path.relative_to(root))
+        from playwright.sync_api import sync_playwright
+
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+            for path in take_pictures(browser, root / "site", root / "docs" / "assets"):
+                print(path.relative_to(root))
+            browser.close()
+    except ImportError:
+        print(
+            "picture: Playwright is missing: pip install playwright (its own browsers are not needed)", file=sys.stderr
+        )
+        return 1
     except CourseError as error:
         print(f"picture: {error}", file=sys.stderr)
         return 1
