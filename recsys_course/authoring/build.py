@@ -72,7 +72,7 @@ def build_chapter(project: Project, chapter: Chapter, watcher: Watcher, *, force
         force: Execute even where nothing has changed.
 
     Returns:
-        The files that were written. A learner's edits to a chapter are copied to ``.course/backups`` first.
+        The files that were written. A learner's edits to a chapter are copied to ``kept/`` first.
 
     Raises:
         CourseError: The source breaks the format, or a cell failed; nothing derived is written then.
@@ -156,9 +156,9 @@ def keep_edits(project: Project, chapter: Chapter, derived: Derived) -> list[Pat
 
 
 def back_up(project: Project, path: Path) -> Path:
-    """Copy a file to ``.course/backups`` under a name that says when, and return the copy."""
+    """Copy a file to ``kept/`` under a name that says when, and return the copy."""
     stamp = time.strftime("%Y-%m-%d-%H%M%S")
-    target = project.state / "backups" / f"{path.stem}-{stamp}{path.suffix}"
+    target = project.kept / f"{path.stem}-{stamp}{path.suffix}"
     number = 2
     while target.exists():
         target, number = target.with_name(f"{path.stem}-{stamp}-{number}{path.suffix}"), number + 1

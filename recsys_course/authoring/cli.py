@@ -42,7 +42,7 @@ class Course(TyperGroup):
 
 app = typer.Typer(
     cls=Course,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="markdown",
@@ -53,13 +53,13 @@ Numbers = Annotated[list[str] | None, typer.Argument(metavar="[N]...", help="Cha
 
 
 @app.callback()
-def course() -> None:
+def course(context: typer.Context) -> None:
     """From raw ratings to a running recommender: run the chapters, solve their exercises, have them graded.
 
     A first session:
 
     ```
-    course list          what there is, and how far you are
+    course               where you are, and what comes next
     course run 3         run chapter 3's solution here
     jupyter lab          open chapters/03_retrieval.ipynb, solve 3.1
     course hint 3.1      one hint; once more for the next
@@ -68,6 +68,41 @@ def course() -> None:
 
     Exit status: 0 solved or done, 1 not, 2 a command that cannot be understood.
     """
+    if context.invoked_subcommand is None:
+        start()
+
+
+@app.command()
+def start() -> None:
+    """Show where you are and what comes next. The bare `course` does the same."""
+    from rich.table import Table
+
+    from recsys_course.authoring.start import badge, next_exercise, standings
+
+    project = find_project()
+    found = standings(project)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("chapter", min_width=40)
+    for heading in ("solved", "wrong", "not attempted"):
+        table.add_column(heading, justify="right")
+    for standing in found:
+        table.add_row(standing.title, *(str(standing.count(kind)) for kind in ("solved", "wrong", "not attempted")))
+    out.print(badge(found), markup=False)
+    out.print()
+    out.print(table)
+    out.print()
+    if (coming := next_exercise(found)) is None:
+        out.print("Everything is solved.")
+        return
+    standing, exercise = coming
+    notebook = standing.chapter.notebook.relative_to(project.root).as_posix()
+    for line in (
+        f"Next     {exercise.id} {exercise.title} · {exercise.kind}, about {exercise.minutes} minutes",
+        f"Open     {sys.executable} -m jupyter lab {notebook}",
+        f"Grade    course check {exercise.id}",
+        f"Stuck    course hint {exercise.id}",
+    ):
+        _say(line)
 
 
 @app.command("list")
@@ -75,18 +110,14 @@ def list_() -> None:
     """Show the chapters and their exercises: kind, difficulty, minutes, and whether you have solved them."""
     from rich.table import Table
 
-    from recsys_course.authoring.exercises import read_progress
+    from recsys_course.authoring.start import standings
 
-    project = find_project()
-    progress = read_progress(project.root)
-    for chapter in project.chapters:
-        notebook = _source(chapter)
-        title = next((line[2:] for cell in notebook.cells for line in cell.source.splitlines() if line[:2] == "# "), "")
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=False)
+    for standing in standings(find_project()):
+        table = Table(title=standing.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for heading in ("", "exercise", "kind", "difficulty", "minutes", "yours"):
             table.add_column(heading, justify="right" if heading == "minutes" else "left")
-        for text in _exercises(chapter).values():
-            outcome = progress.get(text.id, {}).get("outcome", "")
+        for text in standing.exercises:
+            outcome = standing.outcomes.get(text.id, "")
             difficulty = "●" * text.difficulty + "○" * (5 - text.difficulty)
             colour = {"solved": "green", "": "dim", "not attempted": "dim"}.get(outcome, "red")
             state = f"[{colour}]{outcome or 'not graded yet'}[/]"
@@ -97,29 +128,45 @@ def list_() -> None:
 
 @app.command()
 def check(
-    what: Annotated[str, typer.Argument(metavar="N[.M]", help="A chapter, or one exercise of it.")],
+    what: Annotated[
+        str | None, typer.Argument(metavar="[N[.M]]", help="A chapter, or one exercise of it; all by default.")
+    ] = None,
 ) -> None:
-    """Grade your answers: a chapter's, or one.
+    """Grade your answers: one, a chapter's, or all.
 
     ```
-    course check 3       all exercises of chapter 3
     course check 3.1     one
+    course check 3       all exercises of chapter 3
+    course check         every chapter that you have begun
     ```
 
     You may work in the notebook or in the script beside it; whichever you saved last is graded. It is the same as
     `pytest --nbval chapters/03_retrieval.ipynb -k 3.1`.
     """
-    from recsys_course.authoring.learner import sync_notebook
+    from recsys_course.authoring.learner import has_begun, sync_notebook
 
     project = find_project()
-    chapter = project.chapter(what.partition(".")[0])
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(chapter.notebook)]
-    if "." in what:
-        _exercise(chapter, what)
-        command += ["-k", what]
-    if done := sync_notebook(project, chapter):
-        out.print(done, markup=False, soft_wrap=True)
-    status = subprocess.run(command, cwd=project.root).returncode
+    chapters = [project.chapter(what.partition(".")[0])] if what else project.chapters
+    only = ["-k", what] if what and "." in what and _exercise(chapters[0], what) else []
+    for chapter in chapters:
+        if (what or chapter.notebook.is_file() or chapter.script.is_file()) and (
+            done := sync_notebook(project, chapter)
+        ):
+            _say(done)
+    if not what:
+        chapters = [chapter for chapter in chapters if has_begun(chapter)]
+        waiting = ", ".join(f"chapter {chapter.number}" for chapter in project.chapters if chapter not in chapters)
+        if waiting:
+            _say(f"not begun, so not graded: {waiting}")
+        if not chapters:
+            _say("there is nothing to grade yet; `course` says where to begin")
+            raise typer.Exit(NOT_OK)
+    files = [str(chapter.notebook) for chapter in chapters]
+    status = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", *files, *only], cwd=project.root
+    ).returncode
+    if status == OK and not what and waiting:
+        status = NOT_OK
     raise typer.Exit(status if status in (OK, NOT_OK) else STOPPED if status == 2 else NOT_OK)
 
 
@@ -151,6 +198,46 @@ def hint(
         out.print(f"{text.id} has no hints.")
     elif not shown:
         out.print(f"There are no more hints for {text.id}: `course hint {text.id} --all` shows all {len(text.hints)}.")
+
+
+@app.command()
+def reset(what: Annotated[str, typer.Argument(metavar="N", help="A chapter.")]) -> None:
+    """Bring a fresh chapter. What you wrote is kept beside it, under a name that says when."""
+    from recsys_course.authoring.answers import reset_chapter
+
+    project = find_project()
+    chapter = project.chapter(what)
+    copies = reset_chapter(project, chapter)
+    for copy in copies:
+        _say(f"kept     {copy.relative_to(project.root).as_posix()}")
+    notebook = chapter.notebook.relative_to(project.root).as_posix()
+    _say(f"fresh    {notebook}" if copies else f"{notebook} and its script are fresh: there was nothing to reset")
+
+
+@app.command()
+def solution(
+    what: Annotated[str, typer.Argument(metavar="N.M", help="An exercise.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Show the course's answer to an exercise, after asking whether you mean it."""
+    from rich.syntax import Syntax
+
+    from recsys_course.authoring.answers import answer_code
+
+    project = find_project()
+    chapter = project.chapter(what.partition(".")[0])
+    text = _exercise(chapter, what)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"nobody is here to ask; `course solution {what} --yes` shows the answer without")
+        if not typer.confirm(f"Show the answer to {what} · {text.title}? `course hint {what}` only gives a hint."):
+            raise typer.Exit(NOT_OK)
+    code = answer_code(chapter, what)
+    if out.is_terminal:
+        out.print(Syntax(code, "python", background_color="default", word_wrap=True))
+    else:
+        _say(code)
+    _say(f"Why it is so: {chapter.solution.relative_to(project.root).as_posix()}, below exercise {what}.")
 
 
 @app.command()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 from nbformat import NotebookNode
 
+from recsys_course.authoring.files import write_if_changed
 from recsys_course.authoring.notebooks import EXERCISE_HEADING, exercise_of_cells
 
 CARD = re.compile(
@@ -75,15 +74,17 @@ def read_progress(root: Path) -> dict[str, dict[str, str]]:
 
 def record_progress(root: Path, results: Mapping[str, Mapping[str, str]]) -> None:
     """Merge newly graded exercises into the record, whole or not at all, whoever else writes at the time."""
+    _change_progress(root, lambda before: {**before, **results})
+
+
+def forget_progress(root: Path, ids: set[str]) -> None:
+    """Take exercises out of the record, as if they had never been graded."""
+    _change_progress(root, lambda before: {id: graded for id, graded in before.items() if id not in ids})
+
+
+def _change_progress(root: Path, change: Callable[[dict], dict]) -> None:
     path = root / PROGRESS
     path.parent.mkdir(exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        merged = {**read_progress(root), **results}
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(merged, file, ensure_ascii=False, indent=1, sort_keys=True)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        text = json.dumps(change(read_progress(root)), ensure_ascii=False, indent=1, sort_keys=True)
+        write_if_changed(path, text + "\n")

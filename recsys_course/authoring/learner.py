@@ -57,6 +57,14 @@ def sync_notebook(project: Project, chapter: Chapter) -> str | None:
     return done
 
 
+def has_begun(chapter: Chapter) -> bool:
+    """Whether the chapter's notebook differs from what was handed out, outputs aside."""
+    notebook = read_notebook(chapter.notebook)
+    if notebook is None:
+        return chapter.notebook.is_file()  # damaged: let grading say so
+    return notebooks.input_fingerprint(notebook) != notebook.metadata.get("recsys_course", {}).get("derived")
+
+
 def hints_to_show(project: Project, exercise: ExerciseText, *, again: bool = False, every: bool = False) -> list[int]:
     """Which hints a learner gets now, counted from 0, and remember how far they are.
 

@@ -67,6 +67,11 @@ class Project:
         return self.root / ".course"
 
     @property
+    def kept(self) -> Path:
+        """Copies of a learner's files from before a command changed them; never committed, never removed."""
+        return self.root / "kept"
+
+    @property
     def chapters(self) -> list[Chapter]:
         """Every chapter with a source, by number."""
         return [Chapter(self.root, path.stem) for path in sorted(self.root.glob("solutions/[0-9][0-9]_*.py"))]

@@ -147,7 +147,7 @@ def test_every_kind_of_stale_file_is_listed_with_its_reason(project, watcher):
 def test_a_learners_edits_are_copied_aside_before_a_build_writes_over_them(project, watcher):
     chapter = project.chapter(2)
     build_chapter(project, chapter, watcher)
-    backups = project.state / "backups"
+    backups = project.kept
     assert not backups.exists()
     edit(chapter.notebook, "total / 2", "total / len(numbers)")
     build_chapter(project, chapter, watcher)

@@ -57,7 +57,10 @@ def test_help_is_quick_and_shows_examples():
         (("run", "retrieval"), "there is no chapter retrieval; chapters: 1 (counting), 2 (bugs)"),
         (("check", "1.7"), "there is no exercise 1.7; chapter 1 has: 1.1 (Double it)"),
         (("hint", "2"), "there is no exercise 2; chapter 2 has: 2.1 (Find it)"),
-        (("check",), "Missing argument"),
+        (("reset", "9"), "there is no chapter 9; chapters: 1 (counting), 2 (bugs)"),
+        (("reset",), "Missing argument"),
+        (("solution", "1.7", "--yes"), "there is no exercise 1.7; chapter 1 has: 1.1 (Double it)"),
+        (("solution", "1.1"), "nobody is here to ask; `course solution 1.1 --yes` shows the answer without"),
         (("solve", "1.1"), "No such command"),
     ],
 )

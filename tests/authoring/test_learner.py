@@ -52,7 +52,7 @@ def test_a_newer_script_reaches_the_notebook_and_the_old_one_is_kept(project, ch
     assert [cell.id for cell in notebook.cells] == ids
     assert notebook.cells[4].outputs[0].text == "6\n"
     assert notebook.metadata.recsys_course.role == "chapter"
-    (copy,) = (project.state / "backups").iterdir()
+    (copy,) = project.kept.iterdir()
     assert copy.read_bytes() == before
     assert copy.relative_to(project.root).as_posix() in done
     assert sync_notebook(project, chapter) is None  # nothing left to do
@@ -70,7 +70,7 @@ def test_a_newer_script_that_says_the_same_changes_nothing(project, chapter):
     age(chapter.script, 300)
     assert sync_notebook(project, chapter) is None
     assert chapter.notebook.read_bytes() == before
-    assert not (project.state / "backups").exists()
+    assert not project.kept.exists()
 
 
 def test_a_missing_notebook_is_made_from_the_script_and_a_missing_pair_is_an_error(project, chapter):
