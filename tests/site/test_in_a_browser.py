@@ -88,6 +88,19 @@ def test_no_page_is_wider_than_a_phone_and_none_asks_elsewhere(opened, site: Pat
     assert wide == []
 
 
+def test_home_says_on_one_screen_what_how_long_and_where_to_begin(opened) -> None:
+    page = opened("index.html")
+    hero = page.locator(".hero")
+    assert hero.bounding_box()["y"] + hero.bounding_box()["height"] < page.viewport_size["height"]
+    text = hero.inner_text()
+    assert "make course" in text and re.search(r"\d+ chapters · .* to read · \d+ exercises", text)
+    assert "To know:" in text and "To have:" in text
+    shown = [image for image in hero.locator("img").all() if image.is_visible()]
+    assert len(shown) == 1 and shown[0].evaluate("image => image.naturalWidth") > 800
+    shown[0].click()
+    page.wait_for_url("**/try.html")
+
+
 # --- what is on a page
 
 
