@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from support.site_requests import foreign
 
 from recsys_course.authoring.project import find_project
 
@@ -99,6 +100,16 @@ def test_home_says_on_one_screen_what_how_long_and_where_to_begin(opened) -> Non
     assert len(shown) == 1 and shown[0].evaluate("image => image.naturalWidth") > 800
     shown[0].click()
     page.wait_for_url("**/try.html")
+
+
+def test_a_request_to_another_host_would_be_noticed(browser, address: str, site: Path) -> None:
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address + "try.html")
+    page.evaluate("fetch('http://127.0.0.2:9/x').catch(() => 0)")
+    page.evaluate("fetch(new URL('/elsewhere', location)).catch(() => 0)")
+    page.close()
+    assert foreign(asked, address, site) == ["http://127.0.0.2:9/x", address.replace("/some/where/", "/elsewhere")]
 
 
 # --- what is on a page
