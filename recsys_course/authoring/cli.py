@@ -78,6 +78,7 @@ def start() -> None:
     from rich.table import Table
 
     from recsys_course.authoring.start import badge, next_exercise, standings
+    from recsys_course.authoring.update import is_unfinished
 
     project = find_project()
     found = standings(project)
@@ -91,6 +92,8 @@ def start() -> None:
     out.print()
     out.print(table)
     out.print()
+    if is_unfinished(project):
+        _say("An update was interrupted: `course update` finishes it and brings your answers back.")
     if (coming := next_exercise(found)) is None:
         out.print("Everything is solved.")
         return
@@ -238,6 +241,19 @@ def solution(
     else:
         _say(code)
     _say(f"Why it is so: {chapter.solution.relative_to(project.root).as_posix()}, below exercise {what}.")
+
+
+@app.command()
+def update() -> None:
+    """Take the newest version of the course, and carry your answers over into it.
+
+    Answers go by the exercise's number; cells of your own and your notes come along. What finds no place any more is
+    told, with the copy that holds it: every chapter that changes is copied to `kept/` first. Interrupted, it goes on
+    with the next call.
+    """
+    from recsys_course.authoring.update import update as update_course
+
+    update_course(find_project(), _say)
 
 
 @app.command()
