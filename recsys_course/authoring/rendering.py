@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
+from recsys_course.authoring.figures import figure_text
 from recsys_course.authoring.notebooks import BEGIN, END, EXERCISE_HEADING, STUB, strip_solution
 from recsys_course.authoring.outputs import outputs_to_html
 
@@ -84,7 +85,7 @@ def render_notebook(notebook: NotebookNode, folder: str, buttons: str = "") -> P
         elif cell.cell_type == "code" and cell.source.strip():
             tags = cell.metadata.get("tags", [])
             parts.append(_code(cell.source, tags, exercise))
-            parts.append(outputs_to_html(cell.outputs, heading, save_picture))
+            parts.append(outputs_to_html(cell.outputs, figure_text(cell.source, heading), save_picture))
             lines += 0 if "setup" in tags else len(cell.source.splitlines())
             if "recommendations" in tags:
                 page.recommendations = parts[-1]
