@@ -25,11 +25,11 @@ from recsys_course.recommender import (
 )
 from recsys_course.serving import retrieval_module
 from recsys_course.serving.quiet import quiet_tensorflow
+from recsys_course.serving.retrieval_module import LIST_LENGTH
 
 SPLIT = "leave-last-out: each user's last rating for test, the one before it for validation, the others for train"
 # Chosen on validation; docs/recommender.md shows what they cost.
-RULES = reranking.Rules(diversity=0.5, genre_share=0.6, old_after=25, old_share=0.5)
-LIST_LENGTH = 10
+RULES = reranking.Rules(diversity=1.0, genre_share=0.6, old_after=25, old_share=0.5)
 
 Say = Callable[[str], None]
 
