@@ -20,6 +20,7 @@ from recsys_course.recommender.users import Users, history_positions
 from recsys_course.serving.retrieval_module import FILLED
 
 BLOCK_SIZE = 256  # users whose candidates are looked up at a time
+MOST_USERS = 5_000  # of more, as many are drawn by lot: their lists take 66 MB, and teach no less
 LEVELS = 3  # each takes two ratings off the end of every user's training history, for the ranker to learn from
 
 
@@ -83,7 +84,8 @@ def held_out_lists(found: Retrieval, held_out: pd.DataFrame, known: pd.DataFrame
     """Asks retrieval as it would have been asked before the held-out interactions: one list a user.
 
     A user's history is what is known strictly before the earliest of their held-out time stamps; users who have none
-    are left out, for they are answered by popularity. All that is known counts as seen.
+    are left out, for they are answered by popularity. All that is known counts as seen. Of more than `MOST_USERS`
+    users that many are drawn, the same ones each time.
 
     Args:
         found: the first stage.
@@ -95,6 +97,8 @@ def held_out_lists(found: Retrieval, held_out: pd.DataFrame, known: pd.DataFrame
     """
     index = found.index
     moments = held_out.astype({"user_id": str}).groupby("user_id")["timestamp"].min()
+    if len(moments) > MOST_USERS:
+        moments = moments.iloc[np.sort(np.random.default_rng(0).choice(len(moments), MOST_USERS, replace=False))]
     histories = models.histories(known, moments.index, found.length, moments.to_numpy())
     listed = tf.constant(history_positions(histories, index))
     history = found.films.history(listed, found.length)

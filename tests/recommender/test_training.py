@@ -53,6 +53,14 @@ def test_users_without_a_past_are_left_out_and_a_world_of_them_is_refused(world)
     assert len(held_out_lists(world.found, some, world.split.train).users) <= len(some) - 5
 
 
+def test_of_very_many_users_some_are_drawn_the_same_each_time(world, asked, monkeypatch):
+    monkeypatch.setattr(training, "MOST_USERS", 20)
+    first, again = (held_out_lists(world.found, world.split.test, world.split.train) for _ in range(2))
+    assert 15 < len(first.users) <= 20 and set(first.users) < set(asked.users)
+    np.testing.assert_array_equal(first.users, again.users)
+    np.testing.assert_array_equal(first.candidates, asked.candidates[np.isin(asked.users, first.users)])
+
+
 def test_the_ranker_learns_from_ratings_that_its_retrieval_has_not_met(world, monkeypatch):
     met, asked = [], []
     fit_history, lists = models.fit_history, training.held_out_lists
