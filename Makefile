@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-BENCHMARKS := bench-original
+BENCHMARKS := bench-original bench-retrieval bench-recommender
 
 .PHONY: $(BENCHMARKS) help course test environment lock test-colab bench-ann clean bench-serving bench-ranking bench-history
 
@@ -42,8 +42,14 @@ bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=pa
 bench-history: environment ## queries from histories: ladder, ablation, new films; three seeds (15 minutes)
 	@$(BIN)/python -m benchmarks.history
 
+bench-retrieval: environment ## retrieval models, baselines and a peer on three splits (half an hour); QUICK=1 takes one minute
+	@$(BIN)/python -m benchmarks.retrieval $(if $(QUICK),--quick)
+
 bench-original: environment ## the original tutorial's work, its way and the course's (15 minutes); QUICK=1 takes one
 	@$(BIN)/python -m benchmarks.original $(if $(QUICK),--quick)
+
+bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
+	@$(BIN)/python -m benchmarks.recommender
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
