@@ -50,7 +50,7 @@ def _history(found: dict[str, Any]) -> list[str]:
         "and highest in brackets; chosen on validation, test read once. Chapter 7 builds the history tower.",
         _table(rows),
         *(["Differences, paired by user, ± their standard error:\n\n" + "\n".join(differences)] if differences else []),
-        _measured(found, "python -m benchmarks.history"),
+        _measured(found, "make bench-history"),
     ]
 
 
