@@ -204,6 +204,38 @@ def hint(
 
 
 @app.command()
+def watch(
+    what: Annotated[str | None, typer.Argument(metavar="[N]", help="A chapter; by default the next.")] = None,
+) -> None:
+    """Grade answers as you save them, and name the next exercise. Ctrl-C ends it."""
+    from recsys_course.authoring.exercises import read_progress
+    from recsys_course.authoring.learner import sync_notebook
+    from recsys_course.authoring.start import next_exercise, standings
+    from recsys_course.authoring.watching import watch as watch_chapter
+
+    project = find_project()
+    found = standings(project)
+    if what:
+        standing = next(one for one in found if one.chapter == project.chapter(what))
+    else:
+        coming = next_exercise(found)
+        standing = coming[0] if coming else found[-1]
+    chapter = standing.chapter
+
+    def grade(ids: list[str]) -> set[str]:
+        if done := sync_notebook(project, chapter):
+            _say(done)
+        names = [f"{chapter.notebook}::{id}" for id in ids]
+        status = subprocess.run([sys.executable, "-m", "pytest", "-q", "--nbval", *names], cwd=project.root).returncode
+        if status not in (OK, NOT_OK):  # it broke off: what is written down is of before
+            return set()
+        progress = read_progress(project.root)
+        return {id for id in ids if progress.get(id, {}).get("outcome") == "solved"}
+
+    watch_chapter(standing, grade, _say)
+
+
+@app.command()
 def reset(what: Annotated[str, typer.Argument(metavar="N", help="A chapter.")]) -> None:
     """Bring a fresh chapter. What you wrote is kept beside it, under a name that says when."""
     from recsys_course.authoring.answers import reset_chapter
