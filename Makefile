@@ -51,6 +51,9 @@ bench-original: environment ## the original tutorial's work, its way and the cou
 bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
 	@$(BIN)/python -m benchmarks.recommender
 
+bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
+	@$(BIN)/python -m benchmarks.recommender
+
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
 	@.course/lock/bin/python -m uv pip compile pyproject.toml --extra course --universal --generate-hashes \
