@@ -8,7 +8,12 @@ COURSE := $(BIN)/course
 
 BENCHMARKS := bench-original bench-retrieval bench-recommender
 
-.PHONY: $(BENCHMARKS) help course test environment lock test-colab bench-ann clean bench-serving bench-ranking bench-history
+# What `make check` runs: no notebook, no training, no server.
+FAST := tests/test_course.py tests/metrics tests/grading/test_core.py tests/grading/test_comparison.py \
+	$(addprefix tests/data/test_,splits.py names.py interactions.py) \
+	$(addprefix tests/authoring/test_,notebooks.py exercises.py terms.py mathml.py learners_path.py)
+
+.PHONY: $(BENCHMARKS) help course test check environment lock test-colab bench-ann clean bench-serving bench-ranking bench-history
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +27,12 @@ course: environment ## install, get the data, run every chapter, build the site,
 test: environment ## the same set-up, then all tests, the notebooks among them
 	@$(COURSE) data
 	@$(BIN)/python -m pytest --nbval -n 2 tests solutions
+
+check: environment ## before a commit, in less than a minute: ruff, derived files, fast tests
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(COURSE) build --check
+	@$(BIN)/python -m pytest -q -n 2 $(FAST)
 
 test-colab: environment ## run every chapter in a fresh environment with Colab's packages, outside the repository
 	@$(BIN)/python -m recsys_course.authoring.colab_check
@@ -51,13 +62,11 @@ bench-original: environment ## the original tutorial's work, its way and the cou
 bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
 	@$(BIN)/python -m benchmarks.recommender
 
-bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
-	@$(BIN)/python -m benchmarks.recommender
-
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv
 	@"$(PYTHON)" -m venv .course/lock && .course/lock/bin/python -m pip install -q uv==0.13.9
 	@.course/lock/bin/python -m uv pip compile pyproject.toml --extra course --universal --generate-hashes \
 		--upgrade --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
-clean: ## remove what the two commands made (not your answers, not the data)
-	rm -rf .venv .course site docs/chapters
+clean: ## remove what the two commands made (not your answers and progress, not the data)
+	rm -rf .venv site docs/chapters
+	@find .course -mindepth 1 -maxdepth 1 ! -name '*.json' -exec rm -rf {} +  # progress, hints, an update's notes stay
