@@ -1,8 +1,10 @@
 """What pytest runs when it is given a notebook of the course, on nbval's own classes.
 
 A chapter becomes one item an exercise. Running the item runs every cell down to the exercise's check cell that has not
-run yet, so a selection (``-k "3.2"``, ``--lf``, ``file::3.2``) never misses what stands above it. A solution stays
-what nbval makes of it, one item a cell with its output compared; its cells too run those above them first.
+run yet, so a selection (``-k "3.2"``, ``--lf``, ``file::3.2``) never misses what stands above it. Where only some of
+the exercises are selected, cells that none of them needs stay out (see ``slicing``): the verdict is a whole run's, in
+seconds. A solution stays what nbval makes of it, one item a cell with its output compared; its cells too run those
+above them first.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import Empty
 
@@ -24,8 +27,10 @@ from nbval.kernel import CURRENT_ENV_KERNEL_NAME, RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from recsys_course.authoring.exercises import ExerciseText, read_exercises
-from recsys_course.authoring.notebooks import exercise_of_cells
-from recsys_course.authoring.run import KERNEL_ENVIRONMENT, temporary_files
+from recsys_course.authoring.notebooks import exercise_of_cells, strip_notebook
+from recsys_course.authoring.project import CourseError, find_project
+from recsys_course.authoring.run import KERNEL_ENVIRONMENT, read_notebook, temporary_files
+from recsys_course.authoring.slicing import needed_cells
 from recsys_course.grading import Exercise, Verdict, exercise_ids, find
 from recsys_course.grading.messages import compose, field
 
@@ -200,9 +205,34 @@ class ChapterFile(CourseFile):
                 return f"code cell {i + 1}: {failure.text}" + (f", in line {failure.line}" if failure.line else "")
         return ""
 
+    @cached_property
+    def _selected_cells(self) -> set[int]:
+        """The cells that the selected exercises need: all, where all are selected or where less is not certain."""
+        selected = {item.name for item in self.session.items if item.parent is self}
+        if selected == set(self.check_cells):
+            return set(range(len(self.cells)))
+        courses = self._courses_own_cells(next(iter(selected)).split(".")[0])
+        sources = [cell.cell.source for cell in self.cells]
+        needed: set[int] = set()
+        for id in selected:
+            if (check := self.check_cells[id]) is not None:
+                own = [i for i, owner in enumerate(self.owners) if owner == id]
+                some = needed_cells(sources, check, own, courses)
+                needed.update(range(check + 1) if some is None else some)
+        return needed
+
+    def _courses_own_cells(self, number: str) -> list[str]:
+        """The code cells of the chapter as it is handed out; none outside the course's folder."""
+        try:
+            solution = read_notebook(find_project(self.path.parent).chapter(number).solution)
+            handed_out = strip_notebook(solution).cells if solution is not None else []
+        except (CourseError, ValueError):
+            return []
+        return [cell.source for cell in handed_out if cell.cell_type == "code"]
+
     def _run_down_to(self, last: int) -> None:
         for i in range(last + 1):
-            if i not in self.failures:
+            if i in self._selected_cells and i not in self.failures:
                 self._revive()
                 self.failures[i] = self._run(i)
 

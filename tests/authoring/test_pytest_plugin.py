@@ -137,6 +137,42 @@ def test_a_selected_exercise_runs_with_the_cells_above_it(grade, selection):
     assert table(result) == {"99.3": "solved"}
 
 
+@pytest.fixture
+def handed_out(pytester) -> NotebookNode:
+    """The chapter within a course: its solution stands where the course keeps it, with a cell that leaves a trace."""
+    solved = chapter()
+    solved.cells.insert(2, new_code_cell("Path('slow').touch()"))
+    solved.metadata["recsys_course"]["role"] = "solution"
+    pytester.mkdir("solutions")
+    pytester.path.joinpath("solutions", "99_fake.py").touch()
+    pytester.path.joinpath("solutions", "99_fake.ipynb").write_text(json.dumps(solved), encoding="utf-8")
+    learners = chapter(
+        double="def double(x):\n    return x ** 2", halve="def halve(x):\n    return x / 0 * len(triple)"
+    )
+    learners.cells.insert(2, new_code_cell("Path('slow').touch()"))
+    return learners
+
+
+def test_one_exercise_runs_what_it_needs_with_the_verdict_of_a_whole_run(grade, handed_out, pytester):
+    def told(result: pytest.RunResult, id: str) -> list[str]:
+        start = next((i for i, line in enumerate(result.outlines) if line[2:6] == id), None)
+        return [] if start is None else result.outlines[start : start + 4]
+
+    slow = pytester.path / "slow"
+    whole = grade({"fake": handed_out})
+    assert slow.exists()
+    slow.unlink()
+    for id in ("99.1", "99.2", "99.3"):
+        one = grade({"fake": handed_out}, "-k", id)
+        assert table(one) == {id: table(whole)[id]}
+        assert told(one, id) == told(whole, id)
+        assert not slow.exists(), "the course's own cell, which nothing refers to, stays out"
+
+    cell_of(handed_out, "def double").source += "\nexec('')"
+    assert table(grade({"fake": handed_out}, "-k", "99.1")) == {"99.1": table(whole)["99.1"]}
+    assert slow.exists(), "where it is not certain, everything runs"
+
+
 def test_two_workers_grade_two_notebooks_each_in_one_kernel(grade, pytester):
     notebooks = {"one": chapter(), "two": chapter(triple=STUB.format("triple"))}
     for name, notebook in notebooks.items():
