@@ -143,6 +143,9 @@ def check(
     course check         every chapter that you have begun
     ```
 
+    One takes seconds: of the cells above, only those that its check needs are run, and all of them where that cannot be
+    read off your code. The verdict is the same.
+
     You may work in the notebook or in the script beside it; whichever you saved last is graded. It is the same as
     `pytest --nbval chapters/03_retrieval.ipynb -k 3.1`.
     """
