@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import nbformat
+from nbformat import NotebookNode
 
 from recsys_course.authoring import notebooks
 from recsys_course.authoring.build import back_up
@@ -18,7 +19,7 @@ def sync_notebook(project: Project, chapter: Chapter) -> str | None:
     """Carry a learner's work in the script over to the notebook, which is what gets graded.
 
     The script counts as the newer view when it was saved later and says something else. The notebook is copied aside
-    first; cells that are the same in both keep their outputs.
+    first, unless nobody has edited it since this was done last; cells that are the same in both keep their outputs.
 
     Returns:
         What was done, in a sentence, or None where there was nothing to do.
@@ -51,8 +52,10 @@ def sync_notebook(project: Project, chapter: Chapter) -> str | None:
             if cell.cell_type == "code" and same is not None and same.source == cell.source:
                 cell.outputs, cell.execution_count = same.get("outputs", []), same.get("execution_count")
         merged.metadata = old.metadata
-        copy = back_up(project, notebook)
-        done += f" (as it was before: {copy.relative_to(project.root).as_posix()})"
+        if old.metadata.get("recsys_course", {}).get("synced") != notebooks.input_fingerprint(old):
+            copy = back_up(project, notebook)
+            done += f" (as it was before: {copy.relative_to(project.root).as_posix()})"
+    merged.metadata.setdefault("recsys_course", NotebookNode())["synced"] = notebooks.input_fingerprint(merged)
     write_if_changed(notebook, notebooks.notebook_text(merged))
     return done
 

@@ -58,6 +58,23 @@ def test_a_newer_script_reaches_the_notebook_and_the_old_one_is_kept(project, ch
     assert sync_notebook(project, chapter) is None  # nothing left to do
 
 
+def test_many_edits_of_the_script_keep_one_copy_but_each_edit_of_the_notebook_is_kept(project, chapter):
+    answer(chapter.script, "return 2 * number", 200)
+    sync_notebook(project, chapter)
+    for path, when, copies in ((chapter.script, 300, 1), (chapter.script, 400, 1), (chapter.notebook, 500, 1)):
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("2 * number", f"2 * number + {when}"), encoding="utf-8"
+        )
+        age(path, when)
+        age(chapter.notebook, when - 1 if path == chapter.script else when)
+        sync_notebook(project, chapter)
+        assert len(list(project.kept.iterdir())) == copies
+    before = chapter.notebook.read_bytes()
+    age(chapter.script, 600)
+    assert "as it was before" in sync_notebook(project, chapter)
+    assert before in [path.read_bytes() for path in project.kept.iterdir()]
+
+
 def test_a_newer_notebook_is_left_alone(project, chapter):
     answer(chapter.notebook, "return 2 * number", 200)
     before = chapter.notebook.read_bytes()
