@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-BENCHMARKS := bench-original bench-retrieval bench-recommender
+BENCHMARKS := bench-original bench-retrieval bench-workers bench-growth
 
 # What `make check` runs: no notebook, no training, no server.
 FAST := tests/test_course.py tests/metrics tests/grading/test_core.py tests/grading/test_comparison.py \
@@ -52,6 +52,12 @@ bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=pa
 
 bench-history: environment ## queries from histories: ladder, ablation, new films; three seeds (15 minutes)
 	@$(BIN)/python -m benchmarks.history
+
+bench-workers: environment ## two workers against one process, one of them killed on the way (4 minutes); QUICK=1 takes one
+	@$(BIN)/python -m benchmarks.workers $(if $(QUICK),--quick)
+
+bench-growth: environment ## how pipeline, training and evaluation grow (6 minutes); QUICK=1 takes half a minute
+	@$(BIN)/python -m benchmarks.growth $(if $(QUICK),--quick)
 
 bench-retrieval: environment ## retrieval models, baselines and a peer on three splits (half an hour); QUICK=1 takes one minute
 	@$(BIN)/python -m benchmarks.retrieval $(if $(QUICK),--quick)
