@@ -107,20 +107,20 @@ class RecommenderModule(tf.Module):
             positions = self.films.positions(liked)
         seen = tf.ragged.boolean_mask(positions, positions < self.films.num_movies)
         history = self.films.history(positions[:, :MOST_LIKED], self.users.length)
-        return self.recommend(history, history < self.films.num_movies, seen, k)
+        return self.recommend(history, history, seen, k)
 
     def for_users(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the signatures answer, for `[batch]` ids and `[batch]` lengths."""
         return self.recommend(*self.users(user_id), k)
 
     def recommend(
-        self, history: tf.Tensor, is_liked: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor
+        self, history: tf.Tensor, liked: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The path that all signatures share.
 
         Args:
             history: `[batch, length] int32` positions, the most recent first.
-            is_liked: the same shape, bool: which of them may serve as reasons.
+            liked: `[batch, num_liked] int32` positions that may serve as reasons.
             seen: `[batch, (num_seen)] int32` positions to leave out.
             k: `[batch] int32` lengths of the pages.
         """
@@ -129,7 +129,7 @@ class RecommenderModule(tf.Module):
         places, found = self.reranking(candidates, scores, k)  # [batch, longest]
         shown = found & (tf.range(tf.shape(places)[1]) < k[:, tf.newaxis])
         page = tf.where(shown, tf.gather(candidates, places, batch_dims=1), self.films.num_movies)
-        because = self._because(page, history, is_liked)
+        because = self._because(page, liked)
         probabilities = tf.gather(tf.nn.softmax(scores), places, batch_dims=1)
         known = is_known(history, self.films.num_movies)
         return {
@@ -153,15 +153,15 @@ class RecommenderModule(tf.Module):
         features = self.features(history, candidates, tf.where(is_film, affinities, 0.0))
         ranked = self.ranker({"features": features, "is_film": is_film})
         known = is_known(history, self.films.num_movies)[:, tf.newaxis]
-        return tf.where(known, ranked, affinities), candidates
+        # A search says nothing of its answer's shape, and a server wants to know it.
+        shape = [None, self.candidates.num_candidates]
+        return tf.ensure_shape(tf.where(known, ranked, affinities), shape), candidates
 
-    def _because(self, page: tf.Tensor, history: tf.Tensor, is_liked: tf.Tensor) -> tf.Tensor:
+    def _because(self, page: tf.Tensor, liked: tf.Tensor) -> tf.Tensor:
         """`[batch, longest, NUM_REASONS] int32`: the liked films nearest to each film of the page, nearest first."""
-        films, liked = tf.gather(self.directions, page), tf.gather(self.directions, history)
-        likeness = tf.einsum("bpd,bld->bpl", films, liked)
-        likeness = tf.where(is_liked[:, tf.newaxis], likeness, 0.0)
+        likeness = tf.einsum("bpd,bld->bpl", tf.gather(self.directions, page), tf.gather(self.directions, liked))
         nearest, places = tf.math.top_k(likeness, NUM_REASONS)
-        reasons = tf.gather(history, tf.reshape(places, [tf.shape(page)[0], -1]), batch_dims=1)
+        reasons = tf.gather(liked, tf.reshape(places, [tf.shape(page)[0], -1]), batch_dims=1)
         return tf.where(nearest > 0, tf.reshape(reasons, tf.shape(places)), self.films.num_movies)
 
     @property

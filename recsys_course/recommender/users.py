@@ -1,4 +1,4 @@
-"""What is stored under a user's id: their history and all that they have seen."""
+"""What is stored under a user's id: their history, what they liked, and all that they have seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from recsys_course import data, models
 from recsys_course.serving.export import is_liked
+
+MOST_REASONS = 100  # liked films, the latest: among so many there is one near to most others
 
 
 class Users(tf.Module):
@@ -25,17 +27,17 @@ class Users(tf.Module):
         rated = set(train["user_id"].astype(str))
         ids = [user for user in index.user_ids if user in rated]
         rows = index.user_positions(ids)
-        history = history_positions(models.histories(train, ids, length), index)
-        liked = index.matrix(train[is_liked(train)])
-        liked.resize(index.num_users, index.num_movies + 1)
-        is_reason = liked[rows[:, np.newaxis], history].toarray() > 0
+        history = models.histories(train, ids, length)
+        liked = models.histories(train[is_liked(train)], ids, MOST_REASONS)
         seen = index.matrix(train)[rows]
         seen.sort_indices()
         # Row 0 belongs to everybody else.
         numbers = tf.lookup.KeyValueTensorInitializer(tf.constant(ids), tf.range(1, len(ids) + 1))
         self._rows = tf.lookup.StaticHashTable(numbers, default_value=0)
-        self._history = _kept(np.vstack([np.full((1, length), index.num_movies), history]).astype(np.int32))
-        self._is_reason = _kept(np.vstack([np.zeros((1, length), bool), is_reason]))
+        self._history, self._liked = (
+            _kept(history_positions(np.vstack([np.full((1, films.shape[1]), "", object), films]), index))
+            for films in (history, liked)
+        )
         self._seen = _kept(seen.indices.astype(np.int32))
         self._seen_starts = _kept(np.concatenate([[0], seen.indptr]).astype(np.int64))
 
@@ -43,12 +45,12 @@ class Users(tf.Module):
         """Looks `[batch] string` ids up.
 
         Returns:
-            `[batch, length]` int32 positions, the most recent first, and bool, whether the user liked the film; and
-            `[batch, (num_seen)] int32` positions of everything seen.
+            int32 positions: `[batch, length]` of the history and `[batch, MOST_REASONS]` of what the user liked, the
+            most recent first; `[batch, (num_seen)]` of everything seen.
         """
         rows = self._rows.lookup(user_id)
         seen = tf.RaggedTensor.from_row_splits(self._seen, self._seen_starts, validate=False)
-        return tf.gather(self._history, rows), tf.gather(self._is_reason, rows), tf.gather(seen, rows)
+        return tf.gather(self._history, rows), tf.gather(self._liked, rows), tf.gather(seen, rows)
 
 
 def history_positions(histories: np.ndarray, index: data.InteractionIndex) -> np.ndarray:
