@@ -39,8 +39,9 @@ RESULTS = Path(__file__).parent / "results" / "history.json"
 SEEDS = (1, 2, 3)
 KS = (10, 100)
 PEOPLE = ("bucketized_user_age", "user_gender", "user_occupation_text")
-KNOWN_BY = (0, 1, 5, 20)  # ratings of a new film
-HIDDEN_IDS = 0.3  # share of training rows whose film comes without its id
+WELL_KNOWN, NEW_FILMS = 50, 150  # as many films with at least so many ratings are cut down, as if they were new
+# How many ratings a new film keeps, and the share of training rows whose film comes without its id.
+CUT_DOWN = ((0, 0.0), (0, 0.3), (1, 0.3), (5, 0.3), (20, 0.3))
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 Tower = Callable[["Exam"], tf.keras.Model]
@@ -114,8 +115,7 @@ def _sum(*towers: Tower) -> Tower:
 
 
 def _deep(tower: Tower) -> Tower:
-    dim = models.HISTORY_RECIPE["embedding_dim"]
-    return lambda exam: models.DeepTower(tower(exam), (64,), dim)
+    return lambda exam: models.DeepTower(tower(exam), (64,), models.HISTORY_RECIPE["embedding_dim"])
 
 
 def _query(*names: str) -> dict[str, Any]:
@@ -164,6 +164,7 @@ def _baseline(recommender: Callable[[], baselines.Recommender]) -> Callable[[Exa
 
 
 HISTORY = "history tower"
+COMPARED = ("EASE", "iALS", "two towers, user id")  # with whom the tower's differences are paired
 LADDER: dict[str, Callable[[Exam, int], Scorer]] = {
     "most popular": _baseline(baselines.MostPopular),
     "item-kNN": _baseline(baselines.ItemKNN),
@@ -213,7 +214,7 @@ def ladder(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -> I
     for name, make in LADDER.items():
         found[name], seconds = measured(make, exam, seeds)
         yield {"model": name, "seeds": list(seeds), **figures(found[name], seconds)}
-    for name in ("EASE", "iALS", "two towers, user id"):
+    for name in COMPARED:
         yield {"model": f"{HISTORY}, less {name}", **paired(found[HISTORY], found[name])}
 
 
@@ -228,22 +229,21 @@ def ablation(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) ->
 
 
 def new_films(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -> Iterator[dict]:
-    """Films that are known by few ratings, or by none: 150 films are cut down to that many, and asked for."""
+    """Films that are known by few ratings, or by none: some are cut down to that many, and asked for by the others."""
     rng = np.random.default_rng(0)
-    counts = split.train["movie_id"].astype(str).value_counts()
-    chosen = rng.choice(sorted(counts.index[counts >= 50]), 150, replace=False)
-    is_new = split.train["movie_id"].astype(str).isin(chosen).to_numpy()
-    lots = pd.Series(rng.random(len(split.train))).groupby(split.train["movie_id"].astype(str).to_numpy()).rank()
-    asked = split.train[is_new & (lots > max(KNOWN_BY)).to_numpy()]
-    for hidden_ids in (0.0, HIDDEN_IDS):
-        for known_by in KNOWN_BY:
-            learned = split.train[~is_new | (lots <= known_by).to_numpy()]
-            exam = Exam(learned.reset_index(drop=True), asked, movies)
-            ranks, seconds = measured(
-                lambda exam, seed, share=hidden_ids: towers_scorer(exam, seed, hidden_ids=share), exam, seeds
-            )
-            row = {"known_by": known_by, "hidden_ids": hidden_ids, "seeds": list(seeds), "questions": len(asked)}
-            yield row | figures(ranks, seconds)
+    film = split.train["movie_id"].astype(str).to_numpy(object)
+    counts = pd.Series(film).value_counts()
+    chosen = rng.choice(np.sort(counts.index[counts >= WELL_KNOWN].to_numpy(object)), NEW_FILMS, replace=False)
+    is_new = np.isin(film, chosen)
+    lot = pd.Series(rng.random(len(film))).groupby(film).rank().to_numpy()  # 1, 2, ... for the ratings of a film
+    asked = split.train[is_new & (lot > max(known_by for known_by, _ in CUT_DOWN))]
+    for known_by, hidden_ids in CUT_DOWN:
+        exam = Exam(split.train[~is_new | (lot <= known_by)].reset_index(drop=True), asked, movies)
+        ranks, seconds = measured(
+            lambda exam, seed, share=hidden_ids: towers_scorer(exam, seed, hidden_ids=share), exam, seeds
+        )
+        row = {"known_by": known_by, "hidden_ids": hidden_ids, "seeds": list(seeds), "questions": len(asked)}
+        yield row | figures(ranks, seconds)
 
 
 TABLES = {"ladder": ladder, "ablation": ablation, "new_films": new_films}

@@ -386,6 +386,61 @@ def _(definition, rng):
         return told, [(path.name, (path / "saved_model.pb").read_text()) for path in published]
 
 
+def log(rng: np.random.Generator) -> pd.DataFrame:
+    """Who rated what and when, in any order, many at the same moment."""
+    moments = rng.integers(0, 20, 60)
+    return pd.DataFrame({"user_id": words(rng, 60), "movie_id": words(rng, 60), "timestamp": moments})
+
+
+@twin("pad_histories")
+def _(definition, rng):
+    starts = rng.integers(0, 12, 9)
+    ends = starts + rng.integers(0, 8, 9)
+    return [definition(np.array(words(rng, 20), dtype=object), starts, ends, length) for length in (1, 4, 30)]
+
+
+@twin("histories")
+def _(definition, rng):
+    ratings, asked = log(rng), [*words(rng, 15), "a stranger"]
+    return [definition(ratings, asked, 5, before) for before in (None, 7, rng.integers(-1, 22, 16))]
+
+
+@twin("HistoryTower")
+def _(definition, rng):
+    films = np.array(words(rng, 40) + ["", "", "never seen", ""], dtype=object).reshape(11, 4)
+    return [
+        definition(words(rng, 20), 6, **options)({"history": tf.constant(films)})
+        for options in ({}, {"decays": (0.5,)}, {"decays": (0.0, 1.0, 2.0)})
+    ]
+
+
+@twin("context_columns")
+def _(definition, rng):
+    columns = definition(rng.integers(0, 2e9, 30))
+    return [columns[name] for name in ("hour", "weekday", "month")]
+
+
+@twin("SumTower")
+def _(definition, rng):
+    from recsys_course.models import IdTower
+
+    columns = {name: tf.constant(words(rng, 9)) for name in ("hour", "weekday")}
+    return definition([IdTower(name, words(rng, 20), 4) for name in columns])(columns)
+
+
+@twin("YearTower")
+def _(definition, rng):
+    titles = [f"{word} ({year})" for word, year in zip(words(rng, 20), rng.integers(1950, 1960, 20), strict=True)]
+    return definition(titles[:12], 3)({"movie_title": tf.constant([*titles, "no year", "(1950) first"])})
+
+
+@twin("find_film")
+def _(definition, rng):
+    titles = ["Lion King, The (1994)", "Alien (1979)", "Aliens (1986)", "It's a Wonderful Life (1946)", *words(rng, 5)]
+    typed = ["lion king", "aliens", " ALIEN (1979)", "its a wonderfull life", "", "qzx", *words(rng, 3)]
+    return [str(definition(text, titles)) for text in typed]
+
+
 def test_whatever_claims_to_be_built_in_a_chapter_is_compared_with_it():
     claimed = {name for name, value in public().items() if chapter_of(value)}
     assert claimed == set(USES), "give each its use above"

@@ -15,7 +15,7 @@ _YEAR_IN_BRACKETS = r"^.*\((\d{4})\)\s*$"
 
 
 def context_columns(timestamps: ArrayLike) -> dict[str, np.ndarray]:
-    """The moment of a request as words that an `IdTower` can read.
+    """The moment of a request as words that an `IdTower` can read. Built in chapter 7.
 
     Args:
         timestamps: `[n]` seconds since 1970; the words are those of UTC, since MovieLens knows no other zone.
@@ -29,7 +29,7 @@ def context_columns(timestamps: ArrayLike) -> dict[str, np.ndarray]:
 
 
 class YearTower(tf.keras.Model):
-    """A film's year, read off the end of its title, as a learned vector.
+    """A film's year, read off the end of its title, as a learned vector. Built in chapter 7.
 
     Args:
         titles: titles of the training set; other years, and titles without one, share a vector.
@@ -48,7 +48,7 @@ class YearTower(tf.keras.Model):
 
 
 class SumTower(tf.keras.Model):
-    """Towers added up: each has its say, and one that knows nothing of a row says little.
+    """Towers added up: each has its say, and one that knows nothing of a row says little. Built in chapter 7.
 
     Args:
         towers: each from a batch's features to `[batch, embedding_dim]`.

@@ -35,7 +35,7 @@ HISTORY_RECIPE = {
 def histories(
     ratings: pd.DataFrame, user_ids: Iterable[str], length: int, before: ArrayLike | None = None
 ) -> np.ndarray:
-    """The films that each user rated last, as of a moment.
+    """The films that each user rated last, as of a moment. Built in chapter 7.
 
     Strictly before it: what carries the moment's own time stamp may be the very click to be predicted, or come from the
     same page. Of rows with equal time stamps the one that stands later in the table counts as the more recent.
@@ -70,7 +70,7 @@ def histories(
 
 
 def pad_histories(films: np.ndarray, starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """Stretches of one long list, each turned round and filled up with "" to one length.
+    """Stretches of one long list, each turned round and filled up with "" to one length. Built in chapter 7.
 
     Args:
         films: `[n]` ids, a user's in the order of time.
@@ -106,7 +106,7 @@ def history_training_columns(
 
 
 class HistoryTower(tf.keras.Model):
-    """A query tower that reads films instead of an id: weighted means of what was watched.
+    """A query tower that reads films instead of an id: weighted means of what was watched. Built in chapter 7.
 
     Each of its heads takes one weighted mean over the history. The film in place `p` (1 is the most recent) weighs
     `p ** -decay`, with a learned decay a head: at 0 all films count alike, at 1 the second counts half. A learned

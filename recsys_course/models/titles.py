@@ -10,7 +10,7 @@ LIKENESS = 0.75  # 1 is the same text, 0 shares no letter; below this it is anot
 
 
 def find_film(typed: str, titles: Sequence[str]) -> int | None:
-    """The film that somebody most likely means.
+    """The film that somebody most likely means. Built in chapter 7.
 
     An exact title comes first, year included. Otherwise names are compared without year, article, capitals and
     punctuation, and a few wrong letters are forgiven.
