@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from recsys_course import data, models, recommender
+from recsys_course.recommender import ranker as ranking
 from recsys_course.recommender import training
 from recsys_course.serving.retrieval_module import FILLED
 
@@ -33,7 +34,9 @@ class World(NamedTuple):
 def world() -> World:
     synthetic = data.synthetic.taste_groups(num_users=90, num_movies=60, num_groups=3)
     split = data.leave_last_out(synthetic.ratings)
-    return World(synthetic, split, *recommender.fit(split, synthetic.movies, RECIPE, say=lambda line: None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "MOST_EPOCHS", 10)
+        return World(synthetic, split, *recommender.fit(split, synthetic.movies, RECIPE, say=lambda line: None))
 
 
 class AnyHistory(tf.keras.Model):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from recsys_course import models
 from recsys_course.authoring import cli
+from recsys_course.recommender import ranker as ranking
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def course(tmp_path_factory):
         patch.setenv("TFDS_DATA_DIR", str(folder))
         patch.setenv("COURSE_DATASET", "latest-small")
         patch.setitem(models.HISTORY_RECIPE, "epochs", 1)
+        patch.setattr(ranking, "MOST_EPOCHS", 2)
         patch.setattr(cli.out, "_width", 160)
 
         def run(*arguments: str) -> tuple[int, str]:
