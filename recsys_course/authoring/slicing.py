@@ -41,6 +41,7 @@ class Cell:
     tree: ast.Module
     binds: frozenset[str]  # or changes through a member or an item
     uses: frozenset[str]
+    uses_later: frozenset[str]  # those inside its functions and classes
     only_defines: bool
     is_obscure: bool
 
@@ -68,7 +69,8 @@ def needed_cells(sources: Sequence[str], check: int, own: Collection[int], cours
     changing = _changing(cells)
     shared: set[str] = set()  # names that may stand for what a kept cell uses and another may change
     while True:
-        names = frozenset().union(*(cells[i].uses for i in kept))
+        # The opening has run by then, all of it: what it used itself is past, what its functions use is not.
+        names = frozenset().union(*(cells[i].uses if i > opening else cells[i].uses_later for i in kept))
         shared |= names & changing
         more = {
             i for i, cell in enumerate(cells) if i not in kept and (cell.binds & (names | shared) or cell.uses & shared)
@@ -93,10 +95,12 @@ def read_cell(source: str) -> Cell:
         tree = ast.parse(source)
         table = symtable.symtable(source, "<cell>", "exec")
     except (SyntaxError, ValueError):  # running it fails before it does anything
-        return Cell(ast.Module([], []), frozenset(), frozenset(), only_defines=False, is_obscure=False)
+        return Cell(ast.Module([], []), *3 * [frozenset()], only_defines=False, is_obscure=False)
     binds = _binds(table) | {name for node in ast.walk(tree) for name in _changes(node)}
     only_defines = all(map(_is_definition, tree.body))
-    return Cell(tree, frozenset(binds), frozenset(_uses(table)), only_defines, any(map(_is_obscure, ast.walk(tree))))
+    later = frozenset().union(*(_uses(child, False) for child in table.get_children()))
+    is_obscure = any(map(_is_obscure, ast.walk(tree)))
+    return Cell(tree, frozenset(binds), frozenset(_uses(table)), later, only_defines, is_obscure)
 
 
 def _binds(table: symtable.SymbolTable, is_module: bool = True) -> set[str]:
