@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-BENCHMARKS := bench-original bench-retrieval bench-workers bench-growth
+BENCHMARKS := bench bench-original bench-retrieval bench-recommender bench-workers bench-growth
 
 # What `make check` runs: no notebook, no training, no server.
 FAST := tests/test_course.py tests/metrics tests/grading/test_core.py tests/grading/test_comparison.py \
@@ -52,6 +52,9 @@ bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=pa
 
 bench-history: environment ## queries from histories: ladder, ablation, new films; three seeds (15 minutes)
 	@$(BIN)/python -m benchmarks.history
+
+bench: environment ## all benchmarks, and what falls short of a target (two hours; U1=path/to/u1.test); QUICK=1 takes five minutes
+	@$(if $(U1),COURSE_U1_TEST="$(U1)") $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 bench-workers: environment ## two workers against one process, one of them killed on the way (4 minutes); QUICK=1 takes one
 	@$(BIN)/python -m benchmarks.workers $(if $(QUICK),--quick)

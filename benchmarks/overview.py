@@ -8,7 +8,10 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.ann.report import targets_met
+from benchmarks.original import page as original
+from benchmarks.retrieval import page as retrieval
 from benchmarks.serving.results import verdict
+from benchmarks.workers import page as workers
 from recsys_course.authoring.files import write_if_changed
 
 ROOT = Path(__file__).parents[1]
@@ -26,11 +29,60 @@ def render(results: Path = RESULTS) -> str:
         "from a file under `benchmarks/results`, which one command writes; nothing is typed. What a chapter measures "
         "stands in the chapter, printed by the cell above it.",
     ]
-    for name, section in {"history": _history, "ranking": _ranking, "ann": _neighbours, "serving": _server}.items():
+    sections = {
+        "retrieval": _retrieval,
+        "history": _history,
+        "ranking": _ranking,
+        "ann": _neighbours,
+        "serving": _server,
+        "original": _original,
+        "workers": _workers,
+        "growth": _growth,
+    }
+    for name, section in sections.items():
         file = results / f"{name}.json"
         if file.is_file():
             parts += section(json.loads(file.read_text(encoding="utf-8")))
     return "\n\n".join(parts) + "\n"
+
+
+def _retrieval(found: dict[str, Any]) -> list[str]:
+    return [
+        "## Retrieval",
+        "The course's models beside baselines, two tutorials and a peer, on three splits and on a published protocol.",
+        "```text\n" + "\n".join(retrieval.verdicts(found)) + "\n```",
+        "[All models, splits, intervals and differences](retrieval.md)",
+        _measured(found, "make bench-retrieval"),
+    ]
+
+
+def _original(found: dict[str, Any]) -> list[str]:
+    return [
+        "## The original tutorial's work",
+        "The same training and evaluation, done as well-known notebooks do it and as the course does it.",
+        "```text\n" + "\n".join(original.verdicts(found)) + "\n```",
+        "[By phase, and what each change saves](original.md)",
+        _measured(found, "make bench-original"),
+    ]
+
+
+def _workers(found: dict[str, Any]) -> list[str]:
+    return [
+        "## More than one worker",
+        "Is a model that two processes train the model that one would have trained?",
+        "```text\n" + "\n".join(workers.verdicts(found)) + "\n```",
+        "[Losses and models](workers.md)",
+        _measured(found, "make bench-workers"),
+    ]
+
+
+def _growth(found: dict[str, Any]) -> list[str]:
+    return [
+        "## Growth",
+        "What happens to time and memory with ten times as many ratings, or films?",
+        "[All sizes, with slopes](growth.md)",
+        _measured(found, "make bench-growth"),
+    ]
 
 
 def _history(found: dict[str, Any]) -> list[str]:

@@ -1,0 +1,205 @@
+"""All benchmarks, one after the other, and at the end one list of what falls short of a target, and by how much.
+
+    python -m benchmarks           # everything, about two hours on two cores that do nothing else
+    python -m benchmarks --quick   # five minutes, to see that everything works: keeps nothing
+
+What is done is not done again by the run that goes on after a stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+from benchmarks import overview
+from benchmarks.ann.report import targets_met
+from benchmarks.circumstances import QUIET, ROOT, commit
+from benchmarks.original import page as original
+from benchmarks.retrieval import page as retrieval
+from benchmarks.running import RESULTS, WORK
+from benchmarks.serving.results import verdict
+from benchmarks.workers import page as workers
+from recsys_course.authoring.files import write_if_changed
+
+DONE = WORK / "done.json"
+QUICK_MINUTES = 5
+
+
+class Part(NamedTuple):
+    """One benchmark.
+
+    Attributes:
+        name: of its module and its results.
+        minutes: that it takes on two cores, about; it is ended after three times as many.
+        full: arguments of a whole run.
+        quick: of one that only shows that it works and keeps nothing; `None` where there is none. `{scratch}` is a
+            folder that is thrown away.
+    """
+
+    name: str
+    minutes: float
+    full: tuple[str, ...] = ()
+    quick: tuple[str, ...] | None = ("--quick",)
+
+
+PARTS = (
+    Part("workers", 4),
+    Part("growth", 6),
+    Part("retrieval", 30),
+    Part("original", 15),
+    Part("ranking", 12, quick=("--only", "biases", "--seeds", "1", "--output", "{scratch}/ranking.json")),
+    Part("history", 15, quick=None),
+    Part("recommender", 5, quick=None),
+    Part("ann", 25, ("--minutes", "60"), quick=("--size", "small", "--minutes", "1")),
+    Part("serving", 20, quick=None),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 all measured, whatever it came to; 1 something failed; 130 stopped."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="five minutes, to see that all works; keeps nothing")
+    quick = parser.parse_args(arguments).quick
+    if quick:
+        print("This is the quick run: small data, one seed, nothing kept. Its figures are no results.\n", flush=True)
+    try:
+        failed = run_quick() if quick else run_full()
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from there")
+        return 130
+    if quick:
+        print("\nThat was the quick run: it wrote no results. The list below is of the results that are committed.")
+    else:
+        write_if_changed(overview.PAGE, overview.render())
+        print(f"\nresults: {RESULTS.relative_to(ROOT)}, pages: {overview.PAGE.parent.relative_to(ROOT)}")
+    print("\n" + "\n".join(shortfalls(RESULTS)))
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def run_full() -> list[str]:
+    """Runs every part that this commit has not done yet; returns the names of those that failed."""
+    here = commit("recsys_course", "benchmarks")
+    done = json.loads(DONE.read_text(encoding="utf-8")) if DONE.is_file() else {}
+    finished = done.get("parts", []) if done.get("commit") == here else []
+    failed = []
+    for number, part in enumerate(PARTS, start=1):
+        print(f"\n=== {number}/{len(PARTS)} {part.name}, about {part.minutes:g} minutes", flush=True)
+        if part.name in finished:
+            print("done before", flush=True)
+        elif call(part, part.full, 3 * 60 * part.minutes):
+            finished.append(part.name)
+            write_if_changed(DONE, json.dumps({"commit": here, "parts": finished}))
+        else:
+            failed.append(part.name)
+    if not failed:
+        DONE.unlink(missing_ok=True)
+    return failed
+
+
+def run_quick() -> list[str]:
+    """Runs the quick form of every part that has one, within five minutes; returns the names of those that failed."""
+    until, failed = time.monotonic() + 60 * QUICK_MINUTES, []
+    for part in PARTS:
+        if part.quick is None:
+            print(f"\n=== {part.name}: has no quick form", flush=True)
+            continue
+        left = until - time.monotonic()
+        if left < 20:
+            print(f"\n=== {part.name}: left out, the {QUICK_MINUTES} minutes are over", flush=True)
+            continue
+        print(f"\n=== {part.name}", flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            if not call(part, tuple(one.format(scratch=scratch) for one in part.quick), left):
+                failed.append(part.name)
+    return failed
+
+
+def call(part: Part, arguments: tuple[str, ...], seconds: float) -> bool:
+    """Runs a benchmark to its end; whether it said that all went well. What it prints is shown as it comes."""
+    command = [sys.executable, "-m", f"benchmarks.{part.name}", *arguments]
+    # Of a group of its own, so that what it has started ends with it when time is out.
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | QUIET, start_new_session=os.name != "nt")
+    try:
+        return process.wait(timeout=seconds) == 0
+    except subprocess.TimeoutExpired:
+        print(f"{part.name}: ended after {seconds / 60:.0f} minutes; what it has measured is kept", flush=True)
+        return False
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ends a process, and those that it has started."""
+    import psutil
+
+    if process.poll() is None:
+        family = psutil.Process(process.pid).children(recursive=True)
+        for member in family:
+            member.terminate()
+        process.terminate()
+        process.wait()
+
+
+def ranking_verdicts(found: dict[str, Any]) -> list[str]:
+    """The targets of predicted ratings, which are for GroupLens' split u1 and models in TensorFlow."""
+    lines = []
+    for most, seconds, said in ((0.900, 60, "a minute"), (0.886, 300, "five minutes")):
+        wish = f"ranking, u1: RMSE ≤ {most:.3f} with one TensorFlow model in {said}"
+        rows = [
+            (mean(row["test_rmse"]), row["model"])
+            for row in found["rows"]
+            if row["split"] == "u1" and "myFM" not in row["model"] and mean(row["cpu_seconds"]) <= seconds
+        ]
+        if not rows:
+            lines.append(f"not measured  {wish}; it needs u1.test, see `make bench-ranking`")
+            continue
+        value, model = min(rows)
+        end_of = "" if value <= most else f", by {value - most:.4f}"
+        lines.append(f"{'met    ' if value <= most else 'MISSED '} {wish}: {value:.4f} ({model}){end_of}")
+    return lines
+
+
+def serving_verdicts(found: dict[str, Any]) -> list[str]:
+    """The target of the local server, in one line."""
+    said = verdict(found)
+    return [f"{'MISSED ' if 'is missed' in said else 'met    ' if 'is met' in said else 'not measured '} {said}"]
+
+
+VERDICTS = {
+    "retrieval": retrieval.verdicts,
+    "ranking": ranking_verdicts,
+    "original": original.verdicts,
+    "workers": workers.verdicts,
+    "ann": lambda found: targets_met(found).splitlines(),
+    "serving": serving_verdicts,
+}
+
+
+def shortfalls(results: Path) -> list[str]:
+    """What falls short of a target or was not measured, by how much; and how many targets are met."""
+    short, met = [], 0
+    for name, verdicts in VERDICTS.items():
+        file = results / f"{name}.json"
+        if not file.is_file():
+            short.append(f"not measured  {name}: no results yet")
+            continue
+        for line in verdicts(json.loads(file.read_text(encoding="utf-8"))):
+            if line.startswith("met"):
+                met += 1
+            else:
+                short.append(line)
+    return [f"Targets: {met} met, {len(short)} missed or not measured{':' if short else '.'}", *short]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How time and memory grow with the number of ratings and with the size of the catalogue."""
