@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Results:
         self.path = path
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        graded = dict(report.user_properties).get("exercise")
+        graded: Any = dict(report.user_properties).get("exercise")
         if report.when == "call" and graded is not None:
             result = {key: graded[key] for key in ("id", "outcome", "message")} | {"seconds": report.duration}
             with self.path.open("a", encoding="utf-8") as file:

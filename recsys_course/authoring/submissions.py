@@ -162,7 +162,8 @@ def _judge(path: Path, chapter: str, limits: Limits, stop: threading.Event) -> t
         tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as temporary,
     ):
         judge, work = Path(temporary) / "judge", Path(temporary) / "work"
-        judge.mkdir(), work.mkdir()
+        judge.mkdir()
+        work.mkdir()
         notebook, results = work / f"{chapter}.ipynb", judge / "results.jsonl"
         notebook.write_text(text, encoding="utf-8")
         (judge / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
