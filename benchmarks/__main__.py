@@ -143,11 +143,11 @@ def end(process: subprocess.Popen) -> None:
     import psutil
 
     if process.poll() is None:
-        family = psutil.Process(process.pid).children(recursive=True)
+        family = [*psutil.Process(process.pid).children(recursive=True), process]
         for member in family:
-            member.terminate()
-        process.terminate()
+            member.kill()
         process.wait()
+        psutil.wait_procs(family[:-1], timeout=10)
 
 
 def ranking_verdicts(found: dict[str, Any]) -> list[str]:
