@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,7 +195,7 @@ def _wait(process: subprocess.Popen, limits: Limits, stop: threading.Event) -> s
     """
     deadline = time.monotonic() + limits.seconds
     judge = psutil.Process(process.pid)
-    memory: dict[psutil.Process, int] = {}
+    seen = {judge}  # all that it has started: once it has ended, nobody can tell whose children they were
     reason = ""
     while not reason:
         try:
@@ -203,6 +203,7 @@ def _wait(process: subprocess.Popen, limits: Limits, stop: threading.Event) -> s
             break
         except subprocess.TimeoutExpired:
             memory = _memory(judge)
+            seen |= memory.keys()
         if stop.is_set():
             reason = "grading was stopped"
         elif time.monotonic() > deadline:
@@ -213,7 +214,7 @@ def _wait(process: subprocess.Popen, limits: Limits, stop: threading.Event) -> s
                 reason = f"memory limit: what the notebook prints takes more than {limits.memory:g} MB"
             else:
                 _kill([largest])
-    _kill([judge, *memory])  # where the judge has ended by itself: what the notebook left running
+    _kill(seen)  # where the judge has ended by itself: what the notebook left running
     process.wait()
     return reason
 
@@ -233,7 +234,7 @@ def _memory(judge: psutil.Process) -> dict[psutil.Process, int]:
     return found
 
 
-def _kill(processes: list[psutil.Process]) -> None:
+def _kill(processes: Iterable[psutil.Process]) -> None:
     for one in processes:
         try:
             one.kill()
