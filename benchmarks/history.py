@@ -172,6 +172,7 @@ LADDER: dict[str, Callable[[Exam, int], Scorer]] = {
     "iALS": _baseline(baselines.ImplicitALS),
     "two towers, user id": lambda exam, seed: towers_scorer(exam, seed, _word("user_id")),
     HISTORY: towers_scorer,
+    "history tower, and the user's id": lambda exam, seed: towers_scorer(exam, seed, **_query("user_id")),
     "history tower, reads the moment's own time stamp too": lambda exam, seed: towers_scorer(
         exam, seed, strictly=False
     ),

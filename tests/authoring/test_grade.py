@@ -44,6 +44,13 @@ def notebook(double: str = DOUBLE, triple: str = TRIPLE):
 
 
 @pytest.fixture
+def left_running():
+    """What this process has started and not ended since the test began."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: set(psutil.Process().children(recursive=True)) - before
+
+
+@pytest.fixture
 def hand_in(project, tmp_path, monkeypatch):
     """Write submissions, by path, into a folder."""
     library = tmp_path / "library"
@@ -114,30 +121,30 @@ KILL_THE_JUDGE = "import os, signal, time\n\nos.kill(os.getppid(), signal.SIGTER
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows kernels have another parent")
-def test_what_was_graded_before_a_judge_broke_off_counts(project, hand_in):
+def test_what_was_graded_before_a_judge_broke_off_counts(project, hand_in, left_running):
     rows = grade(project, hand_in(hostile=notebook(triple=KILL_THE_JUDGE)), seconds=100, memory=2000)
     assert rows["hostile", "98.1"].outcome == "solved"
     assert rows["hostile", "98.2"].outcome == "not graded"
     assert rows["hostile", "98.2"].message.startswith("grading broke off")
-    assert not psutil.Process().children(recursive=True)
+    assert not left_running()
 
 
 BUSY = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while 1: 0'])"  # ends only with its child
 
 
-def test_time_is_limited_for_all_that_a_judge_has_started():
+def test_time_is_limited_for_all_that_a_judge_has_started(left_running):
     process = subprocess.Popen([sys.executable, "-c", BUSY])
     assert _wait(process, Limits(1, 2000), threading.Event()) == "time limit: not finished after 1 s"
-    assert process.returncode and not psutil.Process().children(recursive=True)
+    assert process.returncode and not left_running()
 
 
-def test_a_judge_that_outgrows_the_memory_goes_itself():
+def test_a_judge_that_outgrows_the_memory_goes_itself(left_running):
     process = subprocess.Popen([sys.executable, "-c", "x = b'x' * 300_000_000; import time; time.sleep(60)"])
     assert _wait(process, Limits(50, 200), threading.Event()).startswith("memory limit")
-    assert not psutil.Process().children(recursive=True)
+    assert not left_running()
 
 
-def test_an_interruption_ends_what_runs(project, hand_in):
+def test_an_interruption_ends_what_runs(project, hand_in, left_running):
     folder = hand_in(a_broken="{", b_endless=notebook(double=LOOP), c_endless=notebook(double=LOOP))
 
     def interrupt(*of):
@@ -145,7 +152,7 @@ def test_an_interruption_ends_what_runs(project, hand_in):
 
     with pytest.raises(KeyboardInterrupt):
         grade_submissions(project, folder, find_submissions(project, folder), Limits(100, 2000), 2, interrupt)
-    assert not psutil.Process().children(recursive=True)
+    assert not left_running()
 
 
 def test_who_handed_in_what_is_read_from_the_files_names(project, tmp_path):

@@ -149,7 +149,10 @@ SELECTED_BY_NAME = {"stub", "solution", "nothing", "a number", "its argument", "
 
 @pytest.mark.parametrize("chapter", PROJECT.chapters, ids=lambda chapter: chapter.stem)
 def test_the_verdict_on_every_exercise_is_a_whole_runs(chapter, tmp_path):
-    """Each exercise, as handed out, solved, and wrong in every typical way: all cells and the needed ones agree."""
+    """Each exercise, as handed out, solved, and wrong in every typical way: all cells and the needed ones agree.
+
+    The cells run on latest-small, with its other ids, half stars, and nothing about the people; so every chapter does.
+    """
     latest_small.prepare(tmp_path / "data")
     variables = {"TFDS_DATA_DIR": str(tmp_path / "data"), "COURSE_DATASET": "latest-small"}
     variables["PYTHONPATH"] = os.pathsep.join([str(PROJECT.root / "tests"), str(PROJECT.root)])

@@ -59,7 +59,9 @@ def pages(site: Path) -> dict[Path, BeautifulSoup]:
 # --- a browser
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: while Playwright is at work its event loop runs in this thread, and tests elsewhere
+# that start a loop of their own could not.
+@pytest.fixture(scope="module")
 def browser() -> Iterator:
     playwright = pytest.importorskip("playwright.sync_api", reason="these tests drive a browser with Playwright")
     try:
