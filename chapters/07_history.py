@@ -27,7 +27,7 @@
 #
 # | | |
 # |---|---|
-# | time | 100 minutes to read and solve; a minute and a half to run |
+# | time | 100 minutes to read and solve; one and a half minutes to run |
 # | data | MovieLens 100K, as in chapter 1 |
 # | needs | chapters 1 (splits, sessions), 2 and 3; a mean and its standard error |
 # | sources | Covington et al. (2016) on towers that read histories; Volkovs et al. (2017) on cold start |
