@@ -17,6 +17,16 @@ ROOT = Path(__file__).parents[1]
 QUIET = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 
+def circumstances(packages: Iterable[str], *code: str) -> dict[str, Any]:
+    """What stands at the head of every file of results.
+
+    Args:
+        packages: whose versions are noted.
+        code: paths whose commit is noted.
+    """
+    return {"date": today(), "commit": commit(*code), "machine": machine(), "versions": versions(packages)}
+
+
 def machine() -> dict[str, Any]:
     """What it ran on."""
     return {

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.circumstances import QUIET, commit, machine, today, versions
+from benchmarks.circumstances import QUIET, circumstances
 
 os.environ.update(QUIET)  # before TensorFlow is imported
 
@@ -252,8 +252,7 @@ TABLES = {"ladder": ladder, "ablation": ablation, "new_films": new_films}
 
 def write(results: dict[str, list[dict]], path: Path) -> None:
     """Puts the results into the file in one step."""
-    made = {"date": today(), "commit": commit("recsys_course", "benchmarks/history.py"), "machine": machine()}
-    made["versions"] = versions(("tensorflow", "tensorflow-recommenders", "numpy"))
+    made = circumstances(("tensorflow", "tensorflow-recommenders", "numpy"), "recsys_course", "benchmarks/history.py")
     write_if_changed(path, json.dumps(made | {"recipe": models.HISTORY_RECIPE} | results, indent=1) + "\n")
 
 

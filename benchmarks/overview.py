@@ -10,13 +10,12 @@ from typing import Any
 from benchmarks.ann.report import targets_met
 from benchmarks.original import page as original
 from benchmarks.retrieval import page as retrieval
+from benchmarks.running import PAGES, RESULTS, table
 from benchmarks.serving.results import verdict
 from benchmarks.workers import page as workers
 from recsys_course.authoring.files import write_if_changed
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "results" / "index.md"
+PAGE = PAGES / "index.md"
 SPLITS = {"random": "random 80/10/10", "u1": "GroupLens' u1"}
 
 
@@ -86,7 +85,7 @@ def _growth(found: dict[str, Any]) -> list[str]:
 
 
 def _history(found: dict[str, Any]) -> list[str]:
-    rows = [["model", "hit rate at 10", "hit rate at 100", "processor seconds"], ["---", "---:", "---:", "---:"]]
+    rows = [["model", "hit rate at 10", "hit rate at 100", "processor seconds"]]
     differences = []
     for row in found["ladder"]:
         if "hit_rate_10" in row:
@@ -100,7 +99,7 @@ def _history(found: dict[str, Any]) -> list[str]:
         "Which film did each person choose last? MovieLens 100K, leave-last-out, seen films out; a model reads of a "
         "history only what is strictly earlier, unless its row says otherwise. Means over the random starts, lowest "
         "and highest in brackets; chosen on validation, test read once. Chapter 7 builds the history tower.",
-        _table(rows),
+        table(rows),
         *(["Differences, paired by user, ± their standard error:\n\n" + "\n".join(differences)] if differences else []),
         _measured(found, "make bench-history"),
     ]
@@ -112,7 +111,7 @@ def _ranking(found: dict[str, Any]) -> list[str]:
         by_model.setdefault(row["model"], {})[row["split"]] = row
     splits = [split for split in SPLITS if any(split in rows for rows in by_model.values())]
     head = ["model", *(f"RMSE, {SPLITS[split]}" for split in splits), "processor seconds"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    rows = [head]
     for model, measured in by_model.items():
         errors = [_with_range(measured[split]["test_rmse"]) if split in measured else "" for split in splits]
         seconds = [one for row in measured.values() for one in row["cpu_seconds"]]
@@ -121,7 +120,7 @@ def _ranking(found: dict[str, Any]) -> list[str]:
         "## Predicted ratings",
         "How far are predicted ratings from those that people gave, in stars, on MovieLens 100K? Means over the random "
         "starts, lowest and highest in brackets; chosen on validation, test read once. Chapter 6 builds these models.",
-        _table(rows),
+        table(rows),
         _measured(found, "make bench-ranking"),
     ]
 
@@ -162,10 +161,6 @@ def _measured(found: dict[str, Any], command: str) -> str:
         f"`{command}`",
     ]
     return f"*{', '.join(part for part in parts if part)}*{{ .effort }}"
-
-
-def _table(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.circumstances import QUIET, commit, machine, today, versions
+from benchmarks.circumstances import QUIET, circumstances
 
 os.environ.update(QUIET)  # before TensorFlow is imported
 
@@ -176,9 +176,8 @@ def measure(predict: Predict, task: Task, seed: int) -> tuple[float, float]:
 
 def write(rows: list[dict], path: Path) -> None:
     """Puts the results into the file in one step."""
-    made = {"date": today(), "commit": commit("recsys_course", "benchmarks/ranking.py"), "machine": machine()}
-    made["versions"] = versions(("tensorflow", "tensorflow-recommenders", "numpy", "myfm"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    packages = ("tensorflow", "tensorflow-recommenders", "numpy", "myfm")
+    made = circumstances(packages, "recsys_course", "benchmarks/ranking.py")
     write_if_changed(path, json.dumps(made | {"rows": rows}, indent=1) + "\n")
 
 

@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.circumstances import QUIET, commit, machine, today, versions
+from benchmarks.circumstances import QUIET, circumstances
 
 os.environ.update(QUIET)  # before TensorFlow is imported
 
@@ -28,6 +28,7 @@ import pandas as pd
 import tensorflow as tf
 from scipy import sparse
 
+from benchmarks import running
 from recsys_course import baselines, data, metrics, models
 from recsys_course.authoring.files import write_if_changed
 from recsys_course.recommender import Ranker, Retrieval, Rules, evaluation, training
@@ -38,6 +39,7 @@ from recsys_course.serving.retrieval_module import LIST_LENGTH
 RESULTS = Path(__file__).parent / "results" / "recommender.json"
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "recommender.md"
 SEEDS = (1, 2, 3)
+PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy")
 DIVERSITIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 RETRIEVAL, RANKING, SERVED = "retrieval alone", "+ ranking", "+ re-ranking, as served"
 Pages = dict[str, np.ndarray]
@@ -128,10 +130,8 @@ def run(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...], path: P
     rows: list[dict] = []
     for at, seed in enumerate(seeds):
         rows += one_seed(split, movies, seed)
-        found = {"date": today(), "commit": commit("recsys_course", "benchmarks/recommender.py"), "machine": machine()}
-        found |= {"versions": versions(("tensorflow", "tensorflow-recommenders", "numpy")), "seeds": seeds[: at + 1]}
+        found = circumstances(PACKAGES, "recsys_course", "benchmarks/recommender.py") | {"seeds": seeds[: at + 1]}
         found |= {"recipe": dict(models.HISTORY_RECIPE), "rules": RULES._asdict(), "rows": summary(rows)}
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_if_changed(path, json.dumps(found, indent=1) + "\n")
         print(f"seed {seed}: {rows[-1]['cpu_seconds']:.0f} processor seconds of training", flush=True)
     return found
@@ -143,7 +143,7 @@ def run(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...], path: P
 def table(found: dict, part: str) -> str:
     """One part of the split as a Markdown table."""
     head = ["page", "NDCG@10", "against retrieval", "against ranking", "alike by genres", "by embeddings", "catalogue"]
-    lines = [head, ["---", *["---:"] * 6]]
+    lines = [head]
     for row in found["rows"]:
         if row["part"] == part:
             gains = [
@@ -152,7 +152,7 @@ def table(found: dict, part: str) -> str:
             ]
             alike = [f"{row[f'similarity_of_{name}']:.3f}" for name in ("genres", "embeddings")]
             lines.append([row["page"], f"{row['ndcg_10']:.4f}", *gains, *alike, f"{row['share_of_catalogue']:.0%}"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return running.table(lines)
 
 
 def verdict(found: dict) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.circumstances import QUIET, ROOT, commit, machine, today, versions
+from benchmarks.circumstances import QUIET, ROOT, circumstances
 from recsys_course.authoring.files import write_if_changed
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -49,16 +49,7 @@ class Records:
         self._working = self.folder / f"{'quick' if quick else 'full'}.json"
         # Through JSON and back, so that tuples compare equal with what a file holds.
         self.content: dict[str, Any] = json.loads(
-            json.dumps(
-                {
-                    "commit": commit("recsys_course", *code),
-                    "machine": machine(),
-                    "versions": versions(packages),
-                    "settings": settings,
-                    "date": today(),
-                    "records": {},
-                }
-            )
+            json.dumps(circumstances(packages, "recsys_course", *code) | {"settings": settings, "records": {}})
         )
         if self._working.is_file():
             old = json.loads(self._working.read_text(encoding="utf-8"))
@@ -188,6 +179,11 @@ def table(rows: list[list[str]], numbers_from: int = 1) -> str:
     """A Markdown table; the first row is its head, and columns from `numbers_from` stand to the right."""
     rule = ["---"] * numbers_from + ["---:"] * (len(rows[0]) - numbers_from)
     return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
+
+
+def verdict(met: bool, said: str) -> str:
+    """A target's line in a list of them."""
+    return f"{'met   ' if met else 'MISSED'}  {said}"
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks import circumstances as here
 from benchmarks.ann.plan import EMBEDDING_DIM, NUM_QUERIES, SEED, Variant
-from benchmarks.circumstances import commit, machine, today, versions
 from recsys_course.authoring.files import write_if_changed
 
 SCHEMA = 1  # a change in how things are measured makes older records worthless: count up
@@ -38,12 +38,5 @@ def key(corpus: str, variant: Variant, circumstances: dict[str, Any]) -> str:
 
 def circumstances() -> dict[str, Any]:
     """Machine, versions, commit, seeds and date."""
-    return {
-        "machine": machine(),
-        "versions": versions(PACKAGES),
-        "commit": commit("benchmarks/ann", "recsys_course/indices", "recsys_course/data"),
-        "seed": SEED,
-        "num_queries": NUM_QUERIES,
-        "embedding_dim": EMBEDDING_DIM,
-        "date": today(),
-    }
+    made = here.circumstances(PACKAGES, "benchmarks/ann", "recsys_course/indices", "recsys_course/data")
+    return made | {"seed": SEED, "num_queries": NUM_QUERIES, "embedding_dim": EMBEDDING_DIM}

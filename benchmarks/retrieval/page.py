@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.running import figure, measured_on, table
+from benchmarks.running import figure, measured_on, table, verdict
 from recsys_course.authoring.files import write_if_changed
 
 BASE, HISTORY = "two towers (chapter 3)", "history tower (chapter 7)"
@@ -166,7 +166,7 @@ def verdicts(content: dict[str, Any]) -> list[str]:
 
 
 def _verdict(met: bool, said: str, by: float, digits: int = 3) -> str:
-    return f"met     {said}" if met else f"MISSED  {said}, by {abs(by):.{digits}f}"
+    return verdict(met, said if met else f"{said}, by {abs(by):.{digits}f}")
 
 
 def render(content: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running import measured_on, table
+from benchmarks.running import measured_on, table, verdict
 from recsys_course.authoring.files import write_if_changed
 
 ONE, TWO = "one process", "two workers"
@@ -47,22 +47,18 @@ def verdicts(content: dict[str, Any]) -> list[str]:
     gap = abs(two["gathered"] / one["gathered"] - 1)
     lost = (one["gathered"] - two["alone"]) / batch
     return [
-        _verdict(gap < 1e-4, f"two workers' first loss is one process': apart by {gap:.1g} of it"),
-        _verdict(abs(lost - math.log(2)) < 0.1, f"without the gather a row loses ln 2 = 0.693 of its loss: {lost:.3f}"),
+        verdict(gap < 1e-4, f"two workers' first loss is one process': apart by {gap:.1g} of it"),
+        verdict(abs(lost - math.log(2)) < 0.1, f"without the gather a row loses ln 2 = 0.693 of its loss: {lost:.3f}"),
         *(
-            _verdict(
+            verdict(
                 found["difference"] < TOLERANCE * found["largest"],
                 f"{name}: the model of one process, apart by {found['difference'] / found['largest']:.1g} of the "
                 "largest weight",
             )
             for name, found in ((TWO, two), (KILLED, killed))
         ),
-        _verdict(killed["restarts"] == 1, f"the killed job was started again {killed['restarts']} times"),
+        verdict(killed["restarts"] == 1, f"the killed job was started again {killed['restarts']} times"),
     ]
-
-
-def _verdict(met: bool, said: str) -> str:
-    return f"{'met   ' if met else 'MISSED'}  {said}"
 
 
 def render(content: dict[str, Any]) -> str:

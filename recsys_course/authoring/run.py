@@ -202,7 +202,9 @@ def _content_of_own(dataset: str) -> list[str]:
     from recsys_course.data.names import TABLES, data_dir, imported_names, prepared_folder
 
     root = data_dir()
-    return [fingerprint(prepared_folder(root, dataset, table)) for table in TABLES if dataset in imported_names(root)]
+    if dataset not in imported_names(root):
+        return []
+    return [fingerprint(prepared_folder(root, dataset, table)) for table in TABLES]
 
 
 def with_outputs_of(notebook: NotebookNode, executed: NotebookNode) -> NotebookNode:
