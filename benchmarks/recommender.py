@@ -32,6 +32,7 @@ from benchmarks import running
 from recsys_course import baselines, data, metrics, models
 from recsys_course.authoring.files import write_if_changed
 from recsys_course.recommender import Ranker, Retrieval, Rules, evaluation, training
+from recsys_course.recommender.features import film_genres
 from recsys_course.recommender.trained import RULES
 from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.retrieval_module import LIST_LENGTH
@@ -77,9 +78,7 @@ def baseline_pages(index: data.InteractionIndex, users: np.ndarray, train: spars
 
 def variety(found: Retrieval, shown: np.ndarray) -> dict[str, float]:
     """How much of the same a page holds, and how much of the catalogue all pages together."""
-    genres = models.movie_labels(found.movies)
-    names = sorted({name for labels in genres.values() for name in labels if name.startswith("genre ")})
-    marks = np.array([[name in genres[movie] for name in names] for movie in found.index.movie_ids], float)
+    marks = film_genres(found.movies, found.index)
     return {
         "similarity_of_genres": metrics.intra_list_similarity(shown, marks),
         "similarity_of_embeddings": metrics.intra_list_similarity(shown, found.directions),

@@ -64,6 +64,11 @@ class InteractionIndex:
         """
         return _positions(self._movies, ids, "movie")
 
+    def users_in(self, ratings: pd.DataFrame) -> list[str]:
+        """The ids of those users who occur in ``ratings``, in the order of the index."""
+        known = set(ratings["user_id"].astype(str))
+        return [user for user in self.user_ids if user in known]
+
     def matrix(self, ratings: pd.DataFrame) -> sparse.csr_matrix:
         """Who interacted with what: ``[num_users, num_movies] float32`` of ones, whatever the stars.
 

@@ -106,10 +106,18 @@ class PairFeatures(tf.Module):
         return tf.gather(tf.reshape(added, [batch, width]), candidates, batch_dims=1)
 
 
-def film_years(movies: pd.DataFrame, index: data.InteractionIndex) -> np.ndarray:
-    """`[num_movies] float64`: the year in each film's title, in the order of the index; NaN where there is none."""
+def film_ages(movies: pd.DataFrame, index: data.InteractionIndex) -> np.ndarray:
+    """`[num_movies] float64`: years before the newest film, by the titles, in the order of the index; NaN: no year."""
     titles = movies.set_index("movie_id")["movie_title"].loc[index.movie_ids]
-    return np.array([np.nan if (year := split_title(title)[1]) is None else year for title in titles], np.float64)
+    years = np.array([np.nan if (year := split_title(title)[1]) is None else year for title in titles], np.float64)
+    return years if np.isnan(years).all() else np.nanmax(years) - years
+
+
+def film_genres(movies: pd.DataFrame, index: data.InteractionIndex) -> np.ndarray:
+    """`[num_movies, num_genres] bool`: which genres each film has, in the order of the index; genres sorted by name."""
+    genres = movies.set_index("movie_id")["movie_genres"].loc[index.movie_ids]
+    names = sorted({name for film in genres for name in film})
+    return np.array([[name in film for name in names] for film in genres], bool).reshape(len(genres), len(names))
 
 
 def _film_features(train: pd.DataFrame, movies: pd.DataFrame, index: data.InteractionIndex) -> np.ndarray:
@@ -120,18 +128,13 @@ def _film_features(train: pd.DataFrame, movies: pd.DataFrame, index: data.Intera
     recent = np.bincount(films, np.exp2(-days / RECENT_DAYS), minlength=index.num_movies)
     biases = baselines.UserItemBiases().fit(users, films, train["user_rating"])
     liking = biases.predict(np.full(index.num_movies, -1), np.arange(index.num_movies)) - biases.mean
-    years = film_years(movies, index)
-    newest = 0.0 if np.isnan(years).all() else np.nanmax(years)
-    age = np.nan_to_num((newest - years) / YEARS_A_DECADE)
+    age = np.nan_to_num(film_ages(movies, index) / YEARS_A_DECADE)
     return np.column_stack([np.log1p(popularity), np.log1p(recent), liking, age]).astype(np.float32)
 
 
 def _genre_directions(movies: pd.DataFrame, index: data.InteractionIndex) -> np.ndarray:
     """`[num_movies + 1, num_genres] float32`: each film's genres as a vector of length 1; zeros for no film."""
-    genres = movies.set_index("movie_id")["movie_genres"].loc[index.movie_ids]
-    names = sorted({name for film in genres for name in film})
-    marks = np.array([[name in film for name in names] for film in genres], np.float32)
-    marks = marks.reshape(len(genres), len(names))
+    marks = film_genres(movies, index).astype(np.float32)
     return np.vstack([marks / np.sqrt(np.maximum(marks.sum(axis=1, keepdims=True), 1)), np.zeros((1, marks.shape[1]))])
 
 

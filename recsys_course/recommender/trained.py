@@ -64,8 +64,7 @@ class TrainedRecommender(NamedTuple):
     @property
     def user_ids(self) -> list[str]:
         """The users of the training set, in the order of the index; everybody else is a stranger."""
-        known = set(self.train["user_id"].astype(str))
-        return [user for user in self.retrieval.index.user_ids if user in known]
+        return self.retrieval.index.users_in(self.train)
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from recsys_course import data, models
 from recsys_course.recommender.candidates import Candidates, is_known
-from recsys_course.recommender.features import PairFeatures, film_years
+from recsys_course.recommender.features import PairFeatures, film_ages, film_genres
 from recsys_course.recommender.films import Films
 from recsys_course.recommender.module import RecommenderModule, Stages
 from recsys_course.recommender.ranker import CandidateLists, Ranker, fit_ranker
@@ -34,6 +34,7 @@ class Retrieval(NamedTuple):
         index: says which position stands for which user and which film.
         length: films a history.
         films, candidates, features: the parts of the graph that need no ranker.
+        directions: `[num_movies, embedding_dim - 1]`: what makes films alike, the biases left out.
     """
 
     model: models.TwoTower
@@ -44,11 +45,7 @@ class Retrieval(NamedTuple):
     films: Films
     candidates: Candidates
     features: PairFeatures
-
-    @property
-    def directions(self) -> np.ndarray:
-        """`[num_movies, embedding_dim - 1]`: what makes films alike; the last number of an embedding is a bias."""
-        return models.taste_directions(models.candidate_embeddings(self.model, self.index, self.movies)[:, :-1])
+    directions: np.ndarray
 
 
 class HeldOutLists(NamedTuple):
@@ -77,7 +74,8 @@ def retrieval(
     popularity = np.asarray(index.matrix(train).sum(axis=0)).ravel()
     embeddings = models.candidate_embeddings(model, index, movies)
     candidates = Candidates(model.query_tower, embeddings, popularity, films)
-    return Retrieval(model, train, movies, index, length, films, candidates, PairFeatures(train, movies, index))
+    features, directions = PairFeatures(train, movies, index), models.taste_directions(embeddings[:, :-1])
+    return Retrieval(model, train, movies, index, length, films, candidates, features, directions)
 
 
 def held_out_lists(found: Retrieval, held_out: pd.DataFrame, known: pd.DataFrame) -> HeldOutLists:
@@ -195,9 +193,6 @@ def page_kinds(movies: pd.DataFrame, index: data.InteractionIndex, rules: Rules)
     Returns:
         `[num_movies, num_kinds] bool`, films in the order of the index; and `[num_kinds]` shares.
     """
-    genres = movies.set_index("movie_id")["movie_genres"].loc[index.movie_ids]
-    names = sorted({name for film in genres for name in film})
-    years = film_years(movies, index)
-    newest = 0.0 if np.isnan(years).all() else np.nanmax(years)
-    kinds = [[name in film for film in genres] for name in names] + [years < newest - rules.old_after]
-    return np.array(kinds, bool).T, np.array([rules.genre_share] * len(names) + [rules.old_share])
+    genres = film_genres(movies, index)
+    kinds = np.column_stack([genres, film_ages(movies, index) > rules.old_after])
+    return kinds, np.array([rules.genre_share] * genres.shape[1] + [rules.old_share])

@@ -24,8 +24,7 @@ class Users(tf.Module):
     def __init__(self, train: pd.DataFrame, index: data.InteractionIndex, length: int) -> None:
         super().__init__()
         self.length = length
-        rated = set(train["user_id"].astype(str))
-        ids = [user for user in index.user_ids if user in rated]
+        ids = index.users_in(train)
         rows = index.user_positions(ids)
         history = models.histories(train, ids, length)
         liked = models.histories(train[is_liked(train)], ids, MOST_REASONS)

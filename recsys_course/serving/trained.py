@@ -46,8 +46,7 @@ class Trained(NamedTuple):
     @property
     def user_ids(self) -> list[str]:
         """The users of the training set, in the order of the index; everybody else is a stranger to the model."""
-        known = set(self.train["user_id"].astype(str))
-        return [user for user in self.index.user_ids if user in known]
+        return self.index.users_in(self.train)
 
     def seen(self) -> sparse.csr_matrix:
         """`[num_users, num_movies]`: the training interactions, a row for each of `user_ids`."""
