@@ -20,7 +20,7 @@ from recsys_course import data
 SETTINGS = {"splits": ["random", "leave-last-out", "temporal"], "seeds": [1, 2, 3], "budget": 5}
 QUICK = {"splits": ["leave-last-out"], "seeds": [1], "budget": 1}
 QUICK_MODELS = ("most popular", "EASE", page.BASE)
-CODE = ("benchmarks/retrieval", "benchmarks/original/work.py", "benchmarks/running.py")
+CODE = ("benchmarks/retrieval", "benchmarks/history.py", "benchmarks/original/work.py", "benchmarks/running.py")
 PACKAGES = ("tensorflow", "tensorflow-recommenders", "implicit", "numpy", "scipy")
 LONGEST = 1800  # seconds that one model on one split may take
 PUBLISHED = "recommenders"

@@ -215,9 +215,11 @@ def render(content: dict[str, Any]) -> str:
         "seen-out, with the first seed; the test is read once, with seeds "
         f"{', '.join(map(str, settings['seeds']))} where chance plays a part. The most popular have nothing to "
         "choose, and the two tutorials are as published: embeddings of 32, Adagrad 0.1, batches of 8192 that are dealt "
-        "once, three epochs and five. For the two models of the course *the recipe* is the chapter's own. The same "
-        "number of trials is not the same effort: these recipes, and the settings that the baselines start from, had "
-        "been searched before, on the validation parts of the random split and of leave-last-out.",
+        "once, three epochs and five. For the two models of the course *the recipe* is the chapter's own. The history "
+        "tower reads the user's id besides, as `make bench-history` chose on validation, unless the table says "
+        "`user_id False`. The same number of trials is not the same effort: these recipes, and the settings that the "
+        "baselines start from, had been searched before, on the validation parts of the random split and of "
+        "leave-last-out.",
         chosen(content),
         f"*{measured_on(content)}*",
     ]
