@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 COURSE := $(BIN)/course
 
-BENCHMARKS := bench bench-ann bench-serving bench-retrieval bench-history bench-ranking bench-recommender bench-original bench-growth bench-workers
+BENCHMARKS := bench bench-ann bench-serving bench-retrieval bench-history bench-ranking bench-recommender bench-original bench-growth bench-workers bench-course
 
 # What `make check` runs: no notebook, no training, no server.
 FAST := tests/test_course.py tests/metrics tests/grading/test_core.py tests/grading/test_comparison.py \
@@ -42,7 +42,7 @@ environment: # .venv from the lock file; does nothing where it is up to date
 	@"$(PYTHON)" -I recsys_course/authoring/environment.py
 
 # Each rewrites its part of benchmarks/results and docs/results; the last line of each, the page of all results.
-bench: environment ## all benchmarks, and what falls short of a target (two hours; U1=path/to/u1.test); QUICK=1 takes five minutes
+bench: environment ## all benchmarks, and what falls short of a target (four hours; U1=path/to/u1.test); QUICK=1 takes five minutes
 	@$(if $(U1),COURSE_U1_TEST="$(U1)") $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 bench-ann: environment ## measure the nearest-neighbour indices; SIZE=small takes a minute, the default twenty
@@ -79,6 +79,10 @@ bench-growth: environment ## how pipeline, training and evaluation grow (6 minut
 
 bench-workers: environment ## two workers against one process, one of them killed on the way (4 minutes); QUICK=1 takes one
 	@$(BIN)/python -m benchmarks.workers $(if $(QUICK),--quick)
+	@$(BIN)/python -m benchmarks.overview
+
+bench-course: environment ## the same outputs every time, times of the chapters, both commands in a clean clone (80 minutes); QUICK=1 takes one
+	@$(BIN)/python -m benchmarks.course $(if $(QUICK),--quick)
 	@$(BIN)/python -m benchmarks.overview
 
 lock: ## renew requirements.lock (one file for Python 3.11 to 3.13) with uv

@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, and at the end one list of what falls short of a target, and by how much.
 
-    python -m benchmarks           # everything, about two hours on two cores that do nothing else
+    python -m benchmarks           # everything, about four hours on two cores that do nothing else
     python -m benchmarks --quick   # five minutes, to see that everything works: keeps nothing
 
 What is done is not done again by the run that goes on after a stop.
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from benchmarks import overview
 from benchmarks.ann.report import targets_met
 from benchmarks.circumstances import QUIET, ROOT, commit
+from benchmarks.course import page as course
 from benchmarks.original import page as original
 from benchmarks.retrieval import page as retrieval
 from benchmarks.running import RESULTS, WORK
@@ -60,6 +61,7 @@ PARTS = (
     Part("recommender", 5, quick=None),
     Part("ann", 25, ("--minutes", "60"), quick=("--size", "small", "--only", "Faiss")),
     Part("serving", 20, quick=None),
+    Part("course", 80),
 )
 
 
@@ -182,6 +184,7 @@ VERDICTS = {
     "workers": workers.verdicts,
     "ann": lambda found: targets_met(found).splitlines(),
     "serving": serving_verdicts,
+    "course": course.verdicts,
 }
 
 

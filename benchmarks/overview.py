@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.ann.report import targets_met
+from benchmarks.course import page as course
 from benchmarks.original import page as original
 from benchmarks.retrieval import page as retrieval
 from benchmarks.running import PAGES, RESULTS, table
@@ -37,6 +38,7 @@ def render(results: Path = RESULTS) -> str:
         "original": _original,
         "workers": _workers,
         "growth": _growth,
+        "course": _course,
     }
     for name, section in sections.items():
         file = results / f"{name}.json"
@@ -81,6 +83,16 @@ def _growth(found: dict[str, Any]) -> list[str]:
         "What happens to time and memory with ten times as many ratings, or films?",
         "[All sizes, with slopes](growth.md)",
         _measured(found, "make bench-growth"),
+    ]
+
+
+def _course(found: dict[str, Any]) -> list[str]:
+    return [
+        "## The course itself",
+        "Does a chapter show the same whenever it runs, and what do the course's two commands cost?",
+        "```text\n" + "\n".join(course.verdicts(found)) + "\n```",
+        "[Outputs, times of all chapters, both commands](course.md)",
+        _measured(found, "make bench-course"),
     ]
 
 

@@ -39,10 +39,18 @@ class Records:
         code: paths whose commit is noted.
         packages: whose versions are noted.
         quick: a quick run.
+        finished: results of a run that was finished. Where they are of the same commit, without changes, this run
+            goes on from them.
     """
 
     def __init__(
-        self, name: str, settings: dict[str, Any], code: Iterable[str], packages: Iterable[str], quick: bool = False
+        self,
+        name: str,
+        settings: dict[str, Any],
+        code: Iterable[str],
+        packages: Iterable[str],
+        quick: bool = False,
+        finished: Path | None = None,
     ) -> None:
         self.name, self.quick = name, quick
         self.folder = WORK / name
@@ -51,10 +59,12 @@ class Records:
         self.content: dict[str, Any] = json.loads(
             json.dumps(circumstances(packages, "recsys_course", *code) | {"settings": settings, "records": {}})
         )
-        if self._working.is_file():
-            old = json.loads(self._working.read_text(encoding="utf-8"))
-            if all(old.get(key) == self.content[key] for key in ("commit", "machine", "versions", "settings")):
-                self.content = old
+        unchanged = self.content["commit"] and not self.content["commit"].endswith("+")
+        for file in (finished if unchanged else None, self._working):
+            if file is not None and file.is_file():
+                old = json.loads(file.read_text(encoding="utf-8"))
+                if all(old.get(key) == self.content[key] for key in ("commit", "machine", "versions", "settings")):
+                    self.content = old
 
     def __contains__(self, key: str) -> bool:
         return key in self.content["records"]
@@ -161,8 +171,12 @@ def peak_memory_mb() -> float:
         import resource
     except ImportError:  # Windows
         return psutil.Process().memory_info().peak_wset / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return resident_mb(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def resident_mb(usage: Any) -> float:
+    """The most memory, in MiB, of the process (or the largest of the processes) that a `struct_rusage` is about."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
 
 
 def measured_on(content: dict[str, Any]) -> str:

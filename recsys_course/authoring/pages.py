@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from recsys_course.authoring.project import Chapter, CourseError, Project, find_
 from recsys_course.authoring.rendering import Page, render_notebook
 
 DIAGRAMS = Path(__file__).parents[1] / "diagrams"
+RESULTS_ENTRY = re.compile(r"\s*- (?:.*: )?(results/\S+\.md)\s*")  # in the navigation
 
 WriteFilms = Callable[[Path], dict[str, float]]  # writes films.js; hit rates at 100 of lists made from liked films
 
@@ -166,11 +168,28 @@ def build_site(root: Path, write_films: WriteFilms) -> Path:
 
 def _mkdocs(root: Path, target: Path) -> None:
     # Not --quiet: MkDocs would then not count the warnings that --strict is there for.
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", "-", "--site-dir", str(target)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, encoding="utf-8", errors="replace")
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=environment,
+        input=_configuration(root),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     if done.returncode:
         raise CourseError(f"the site could not be built; MkDocs says:\n{(done.stderr + done.stdout).strip()}")
+
+
+def _configuration(root: Path) -> str:
+    """The text of mkdocs.yml; its navigation without pages of results that have not been measured, as MkDocs would
+    take them for mistakes."""
+    lines = (root / "mkdocs.yml").read_text(encoding="utf-8").splitlines()
+    entries = [RESULTS_ENTRY.fullmatch(line) for line in lines]
+    kept = [entry is None or (root / "docs" / entry[1]).is_file() for entry in entries]
+    return "\n".join(line for line, is_kept in zip(lines, kept, strict=True) if is_kept) + "\n"
 
 
 def _replace(new: Path, old: Path) -> None:

@@ -315,3 +315,16 @@ def test_home_needs_recommendations(course: Path) -> None:
     nbformat.write(tiny_notebook(), course / "solutions/01_tiny.ipynb")
     with pytest.raises(CourseError, match="tagged 'recommendations'"):
         pages.build_site(course, no_films)
+
+
+def test_the_navigation_shows_results_that_were_measured_and_any_other_missing_page_is_a_mistake(course: Path) -> None:
+    (course / "docs/results").mkdir()
+    (course / "docs/results/was.md").write_text("# Was\n")
+    with (course / "mkdocs.yml").open("a") as file:
+        file.write("nav:\n  - index.md\n  - chapters/01_tiny.md\n  - Was: results/was.md\n  - results/never.md\n")
+    home = (pages.build_site(course, no_films) / "index.html").read_text(encoding="utf-8")
+    assert "results/was.html" in home and "never" not in home
+    with (course / "mkdocs.yml").open("a") as file:
+        file.write("  - results.md\n")
+    with pytest.raises(CourseError, match="results.md"):
+        pages.build_site(course, no_films)
