@@ -43,7 +43,7 @@ class Run(NamedTuple):
     @property
     def key(self) -> str:
         """Its name among the records."""
-        return f"{self.chapter.stem} / {self.threads} threads / {self.number}"
+        return f"{self.chapter.stem} / threads: {self.threads} / run {self.number}"
 
 
 def main(arguments: list[str] | None = None) -> int:
