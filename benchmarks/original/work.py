@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 import tensorflow_recommenders as tfrs
 
-from benchmarks.running import Clock, answer, peak_memory_mb
+from benchmarks.running import Clock, answer, cpu_seconds, peak_memory_mb
 from recsys_course import data, metrics, models, preprocessing
 from recsys_course.authoring.files import write_if_changed
 from recsys_course.serving.trained import RECIPE
@@ -130,20 +130,31 @@ class OriginalRanking(tfrs.Model):
 
 
 class Evaluating(tf.keras.callbacks.Callback):
-    """Counts the validation that `fit` does, or does it itself, as another phase."""
+    """Counts the validation that `fit` does, or does it itself, as another phase; and the training of each epoch.
+
+    Attributes:
+        epochs: processor seconds of each epoch's training.
+    """
 
     def __init__(self, clock: Clock, phase: str, evaluate=None) -> None:
         super().__init__()
         self.clock, self.phase, self.evaluate = clock, phase, evaluate
+        self.epochs: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._spent = -cpu_seconds()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
+        self._spent += cpu_seconds()
         self._open = self.clock.phase(self.phase)
         self._open.__enter__()
 
     def on_test_end(self, logs: dict | None = None) -> None:
         self._open.__exit__(None, None, None)
+        self._spent -= cpu_seconds()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.epochs.append(self._spent + cpu_seconds())
         if self.evaluate:
             with self.clock.phase(self.phase):
                 self.evaluate()
@@ -181,7 +192,7 @@ def work(order: dict[str, Any], clock: Clock) -> dict[str, Any]:
     tf.keras.utils.set_random_seed(seed)
     with clock.phase(RETRIEVAL):
         if "models" in changes:
-            score = our_retrieval(tables, epochs, clock)
+            score, retrieval_epochs = our_retrieval(tables, epochs, clock)
         else:
             whole = tf.data.Dataset.from_tensor_slices(tables.titles) if "columns" in changes else rows.movies
             retrieval = OriginalRetrieval(users, titles, None if "metrics" in changes else whole)
@@ -194,14 +205,16 @@ def work(order: dict[str, Any], clock: Clock) -> dict[str, Any]:
             else:
                 own = Evaluating(clock, RETRIEVAL_EVALUATED)
                 retrieval.fit(train, validation_data=test, epochs=epochs, callbacks=[own], verbose=0)
+            retrieval_epochs = own.epochs
     with clock.phase(RANKING):
         if "models" in changes:
-            predict = our_ranking(tables, epochs, clock)
+            predict, ranking_epochs = our_ranking(tables, epochs, clock)
         else:
             ranking = OriginalRanking(users, titles)
             ranking.compile(optimizer=tf.keras.optimizers.Adagrad(0.1))
             own = Evaluating(clock, RANKING_EVALUATED)
             ranking.fit(train, validation_data=test, epochs=epochs, callbacks=[own], verbose=0)
+            ranking_epochs = own.epochs
     memory = peak_memory_mb()
 
     if "columns" not in changes:
@@ -215,7 +228,12 @@ def work(order: dict[str, Any], clock: Clock) -> dict[str, Any]:
         predict = lambda: np.concatenate(  # noqa: E731
             [ranking(batch).numpy().ravel() for batch in data.batches(tables.columns(tables.test), 4096)]
         )
-    return {"phases": clock.phases, "peak_memory_mb": round(memory), "quality": judged(score, predict, tables)}
+    return {
+        "phases": clock.phases,
+        "epochs": {RETRIEVAL: retrieval_epochs, RANKING: ranking_epochs},
+        "peak_memory_mb": round(memory),
+        "quality": judged(score, predict, tables),
+    }
 
 
 def stream_words(rows: Rows, in_batches: bool) -> None:
@@ -254,7 +272,11 @@ def original_scorer(model: OriginalRetrieval, tables: Tables):
 
 
 def our_retrieval(tables: Tables, epochs: int, clock: Clock):
-    """Chapter 3's two towers of ids: as many numbers as the original's, no metrics in the step, small batches."""
+    """Chapter 3's two towers of ids: as many numbers as the original's, no metrics in the step, small batches.
+
+    Returns:
+        Affinities by row and column, and the processor seconds of each epoch's training.
+    """
     model = models.TwoTower(
         models.IdTower("user_id", tables.train["user_id"], EMBEDDING_DIM),
         models.IdTower("movie_id", tables.train["movie_id"], EMBEDDING_DIM),
@@ -268,18 +290,22 @@ def our_retrieval(tables: Tables, epochs: int, clock: Clock):
     score = lambda: models.affinity_scorer(model, tables.index, tables.movies)  # noqa: E731
     own = Evaluating(clock, RETRIEVAL_EVALUATED, lambda: rank_all(score(), tables))
     model.fit(data.batches(columns, RECIPE["batch_size"], shuffle=True), epochs=epochs, callbacks=[own], verbose=0)
-    return score()
+    return score(), own.epochs
 
 
 def our_ranking(tables: Tables, epochs: int, clock: Clock):
-    """Chapter 6's dense network of the original's size, as tuned there."""
+    """Chapter 6's dense network of the original's size, as tuned there.
+
+    Returns:
+        What predicts the ratings held out, and the processor seconds of each epoch's training.
+    """
     model = models.RatingModel(models.DenseRating(tables.train["user_id"], tables.train["movie_id"], EMBEDDING_DIM))
     model.compile(optimizer=tf.keras.optimizers.Adam(0.002), steps_per_execution=16)
     predict = lambda: models.predict_ratings(model, tables.test)  # noqa: E731
     own = Evaluating(clock, RANKING_EVALUATED, lambda: metrics.rmse(predict(), tables.test["user_rating"]))
     columns = models.rating_columns(tables.train)
     model.fit(data.batches(columns, 1024, shuffle=True), epochs=epochs, callbacks=[own], verbose=0)
-    return predict
+    return predict, own.epochs
 
 
 def rank_all(score, tables: Tables) -> None:

@@ -43,6 +43,9 @@ def test_each_way_does_all_of_the_work(world, tmp_path, way):
     assert list(found["phases"]) == list(work.PHASES)
     assert all(spent["cpu"] > 0 for spent in found["phases"].values())
     assert found["quality"].keys() == {"raw @10", "raw @100", "seen-out @10", "seen-out @100", "RMSE"}
+    assert {name: len(epochs) for name, epochs in found["epochs"].items()} == {work.RETRIEVAL: 2, work.RANKING: 2}
+    for name, epochs in found["epochs"].items():
+        assert min(epochs) > 0 and sum(epochs) <= found["phases"][name]["cpu"]
     assert found["quality"]["raw @100"] == 1.0  # 40 films
     json.dumps(found)
 
@@ -63,7 +66,15 @@ def content(ours: float) -> dict:
     def record(way, seed, seconds):
         phases = {"importing libraries": {"cpu": 5.0, "wall": 5.0}, "retrieval: training": {"cpu": seconds, "wall": 1}}
         quality = {"raw @10": 0.05, "RMSE": 1.0}
-        return {"way": way, "seed": seed, "phases": phases, "peak_memory_mb": 900, "quality": quality}
+        epochs = {"retrieval: training": [seconds / 2, seconds / 4, seconds / 4]}
+        return {
+            "way": way,
+            "seed": seed,
+            "phases": phases,
+            "epochs": epochs,
+            "peak_memory_mb": 900,
+            "quality": quality,
+        }
 
     seconds = {page.THEIRS: 400.0, "adapt in batches": 100.0, page.OURS: ours}
     return {
@@ -79,12 +90,14 @@ def content(ours: float) -> dict:
 def test_the_verdict_counts_the_work_and_tells_the_whole():
     (missed,) = page.verdicts(content(ours=10.0))
     assert missed.startswith("MISSED") and "40.0 times (27.0 times with the import" in missed
+    assert missed.endswith("short by 10.0")
     assert page.verdicts(content(ours=8.0))[0].startswith("met") and "50.0 times" in page.verdicts(content(8.0))[0]
 
 
 def test_the_page_is_made_from_the_results_alone(tmp_path):
     page.write(content(ours=10.0), tmp_path)
     text = (tmp_path / "original.md").read_text(encoding="utf-8")
+    assert "training takes 10.0; 2.5 of those" in text and "would be 8.0 seconds" in text
     assert "| adapt in batches | 100.0 | 300.0 | 77% |" in text
     assert "| **all but importing, cpu s** | 400.0 | 10.0 | 40.0 |" in text
     assert (tmp_path / "original_steps.svg").read_text(encoding="utf-8").count("<svg") == 1
