@@ -35,7 +35,7 @@ from recsys_course.recommender import Ranker, Retrieval, Rules, evaluation, trai
 from recsys_course.recommender.features import film_genres
 from recsys_course.recommender.trained import RULES
 from recsys_course.serving.quiet import quiet_tensorflow
-from recsys_course.serving.retrieval_module import LIST_LENGTH
+from recsys_course.serving.user_lists import LIST_LENGTH
 
 RESULTS = Path(__file__).parent / "results" / "recommender.json"
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "recommender.md"

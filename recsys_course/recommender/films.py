@@ -7,7 +7,7 @@ import pandas as pd
 import tensorflow as tf
 
 from recsys_course import data
-from recsys_course.serving.retrieval_module import NO_MOVIE
+from recsys_course.serving.user_lists import NO_MOVIE
 
 
 class Films(tf.Module):

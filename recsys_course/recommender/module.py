@@ -14,7 +14,8 @@ from recsys_course.recommender.films import Films
 from recsys_course.recommender.ranker import Ranker
 from recsys_course.recommender.reranking import Reranking, unit_length
 from recsys_course.recommender.users import Users
-from recsys_course.serving.retrieval_module import FILLED, LIST_LENGTH, NO_MOVIE, POPULARITY, checked_k
+from recsys_course.serving.retrieval_module import POPULARITY, checked_k
+from recsys_course.serving.user_lists import FILLED, UserLists
 
 NUM_REASONS = 2
 MOST_LIKED = 100  # liked films that are read: no request can make the graph compare thousands with one another
@@ -41,7 +42,7 @@ class Stages(NamedTuple):
     reranking: Reranking
 
 
-class RecommenderModule(tf.Module):
+class RecommenderModule(UserLists):
     """From a history to a page of films with reasons: what `tf.saved_model.save` is given, with three signatures.
 
     - `serving_default`: `user_id`; ten films for each.
@@ -69,31 +70,6 @@ class RecommenderModule(tf.Module):
         nothing = np.zeros((1, directions.shape[1]))  # no film is near to no film
         self.directions = tf.Variable(unit_length(np.vstack([directions, nothing])), trainable=False)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_id")])
-    def serving_default(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Ten films for each user."""
-        answer = self.for_users(user_id, tf.fill(tf.shape(user_id), LIST_LENGTH))
-        # A catalogue of fewer films still gives ten places, so that a server may run the rows of several requests
-        # together: it wants to know the shape in advance.
-        for name, value in answer.items():
-            if value.shape.rank > 1:
-                missing = [[0, 0], [0, LIST_LENGTH - tf.shape(value)[1]], [0, 0]][: value.shape.rank]
-                padded = tf.pad(value, missing, constant_values=FILLED if name == "scores" else NO_MOVIE)
-                answer[name] = tf.ensure_shape(padded, [None, LIST_LENGTH, NUM_REASONS][: value.shape.rank])
-        return answer
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.string, name="user_id"),
-            tf.TensorSpec([None], tf.int32, name="k"),
-        ]
-    )
-    def top_k(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`k[i]` films for user `i`."""
-        same = tf.debugging.assert_equal(tf.shape(k), tf.shape(user_id), "k and user_id must be equally long")
-        with tf.control_dependencies([same]):
-            return self.for_users(user_id, k)
-
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, None], tf.string, name="liked"),
@@ -107,15 +83,13 @@ class RecommenderModule(tf.Module):
             positions = self.films.positions(liked)
         seen = tf.ragged.boolean_mask(positions, positions < self.films.num_movies)
         history = self.films.history(positions[:, :MOST_LIKED], self.users.length)
-        return self.recommend(history, history, seen, k)
+        return self.pages(history, history, seen, k)
 
-    def for_users(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the signatures answer, for `[batch]` ids and `[batch]` lengths."""
-        return self.recommend(*self.users(user_id), k)
+    def recommend(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What both signatures for users answer, for `[batch]` ids and `[batch]` lengths."""
+        return self.pages(*self.users(user_id), k)
 
-    def recommend(
-        self, history: tf.Tensor, liked: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def pages(self, history: tf.Tensor, liked: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """The path that all signatures share.
 
         Args:
@@ -167,4 +141,4 @@ class RecommenderModule(tf.Module):
     @property
     def signatures(self) -> dict[str, Callable]:
         """What `tf.saved_model.save` takes as `signatures`."""
-        return {"serving_default": self.serving_default, "top_k": self.top_k, "liked": self.liked}
+        return super().signatures | {"liked": self.liked}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 BROKEN = 1e6  # what a broken rule costs, in nats: more than any score, so a rule yields only where nothing else is left
 

@@ -25,7 +25,7 @@ from recsys_course.recommender import (
 )
 from recsys_course.serving import retrieval_module
 from recsys_course.serving.quiet import quiet_tensorflow
-from recsys_course.serving.retrieval_module import LIST_LENGTH
+from recsys_course.serving.user_lists import LIST_LENGTH
 
 SPLIT = "leave-last-out: each user's last rating for test, the one before it for validation, the others for train"
 # Chosen on validation; docs/recommender.md shows what they cost.

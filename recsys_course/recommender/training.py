@@ -17,7 +17,7 @@ from recsys_course.recommender.module import RecommenderModule, Stages
 from recsys_course.recommender.ranker import CandidateLists, Ranker, fit_ranker
 from recsys_course.recommender.reranking import Reranking, Rules
 from recsys_course.recommender.users import Users, history_positions
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 BLOCK_SIZE = 256  # users whose candidates are looked up at a time
 MOST_USERS = 5_000  # of more, as many are drawn by lot: their lists take 66 MB, and teach no less

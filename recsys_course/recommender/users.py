@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from recsys_course import data, models
 from recsys_course.serving.export import is_liked
+from recsys_course.serving.user_lists import SeenFilms, kept
 
 MOST_REASONS = 100  # liked films, the latest: among so many there is one near to most others
 
 
-class Users(tf.Module):
+class Users(SeenFilms):
     """Histories by user id. Whoever is not among them has an empty one.
 
     Args:
@@ -22,23 +23,15 @@ class Users(tf.Module):
     """
 
     def __init__(self, train: pd.DataFrame, index: data.InteractionIndex, length: int) -> None:
-        super().__init__()
-        self.length = length
         ids = index.users_in(train)
-        rows = index.user_positions(ids)
+        super().__init__(ids, index.matrix(train)[index.user_positions(ids)])
+        self.length = length
         history = models.histories(train, ids, length)
         liked = models.histories(train[is_liked(train)], ids, MOST_REASONS)
-        seen = index.matrix(train)[rows]
-        seen.sort_indices()
-        # Row 0 belongs to everybody else.
-        numbers = tf.lookup.KeyValueTensorInitializer(tf.constant(ids), tf.range(1, len(ids) + 1))
-        self._rows = tf.lookup.StaticHashTable(numbers, default_value=0)
         self._history, self._liked = (
-            _kept(history_positions(np.vstack([np.full((1, films.shape[1]), "", object), films]), index))
+            kept(history_positions(np.vstack([np.full((1, films.shape[1]), "", object), films]), index))
             for films in (history, liked)
         )
-        self._seen = _kept(seen.indices.astype(np.int32))
-        self._seen_starts = _kept(np.concatenate([[0], seen.indptr]).astype(np.int64))
 
     def __call__(self, user_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.RaggedTensor]:
         """Looks `[batch] string` ids up.
@@ -47,8 +40,8 @@ class Users(tf.Module):
             int32 positions: `[batch, length]` of the history and `[batch, MOST_REASONS]` of what the user liked, the
             most recent first; `[batch, (num_seen)]` of everything seen.
         """
-        rows = self._rows.lookup(user_id)
-        seen = tf.RaggedTensor.from_row_splits(self._seen, self._seen_starts, validate=False)
+        rows = self.rows.lookup(user_id)
+        seen = tf.RaggedTensor.from_row_splits(self.seen_movies, self.seen_starts, validate=False)
         return tf.gather(self._history, rows), tf.gather(self._liked, rows), tf.gather(seen, rows)
 
 
@@ -64,7 +57,3 @@ def history_positions(histories: np.ndarray, index: data.InteractionIndex) -> np
     """
     positions = pd.Index(index.movie_ids).get_indexer(histories.ravel()).reshape(histories.shape)
     return np.where(positions < 0, index.num_movies, positions).astype(np.int32)
-
-
-def _kept(values: np.ndarray) -> tf.Variable:
-    return tf.Variable(values, trainable=False)

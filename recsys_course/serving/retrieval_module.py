@@ -12,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-LIST_LENGTH = 10  # what `serving_default` returns
-FILLED = float(np.finfo(np.float32).min)  # score of an empty place; finite, since JSON knows no infinity
-NO_MOVIE = ""  # id of an empty place
+from recsys_course.serving.user_lists import FILLED, NO_MOVIE, SeenFilms, UserLists, kept
+
 TWO_TOWER, POPULARITY = "two-tower", "popularity"
 
 
@@ -79,7 +78,7 @@ class ExactSearch(tf.Module):
         return tf.math.top_k(scores, k)
 
 
-class RetrievalModule(tf.Module):
+class RetrievalModule(UserLists, SeenFilms):
     """User ids in, the best unseen films out: what `tf.saved_model.save` is given, with two signatures.
 
     - `serving_default`: `user_id`; ten films for each.
@@ -107,45 +106,15 @@ class RetrievalModule(tf.Module):
         movie_ids: Sequence[str],
         seen: sparse.csr_matrix,
     ) -> None:
-        super().__init__()
         if seen.shape != (len(user_ids), len(movie_ids)):
             expected = (len(user_ids), len(movie_ids))
             raise ValueError(f"seen needs a row a user and a column a film: expected {expected}, got {seen.shape}.")
-        seen = sparse.csr_matrix(seen)
-        seen.sort_indices()
+        super().__init__(user_ids, seen)
         self.query_tower, self.search, self.num_movies = query_tower, search, len(movie_ids)
-        # Row 0 belongs to everybody else: nothing seen, nothing known.
-        rows = tf.lookup.KeyValueTensorInitializer(tf.constant(list(user_ids)), tf.range(1, len(user_ids) + 1))
-        self.rows = tf.lookup.StaticHashTable(rows, default_value=0)
-        self.movie_ids = _kept(np.asarray(movie_ids, dtype=object))
-        self.seen_movies = _kept(seen.indices.astype(np.int32))
-        self.seen_starts = _kept(np.concatenate([[0], seen.indptr]).astype(np.int64))
+        self.movie_ids = kept(np.asarray(movie_ids, dtype=object))
         popularity = np.asarray(seen.sum(axis=0), np.float32).ravel()
         by_popularity = np.argsort(-popularity, kind="stable").astype(np.int32)
-        self.most_popular, self.popularity = _kept(by_popularity), _kept(popularity[by_popularity])
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_id")])
-    def serving_default(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Ten films for each user."""
-        answer = self.recommend(user_id, tf.fill(tf.shape(user_id), LIST_LENGTH))
-        # A catalogue of fewer films still gives ten places, so that the graph knows the shape in advance: a server may
-        # then run the rows of several requests together.
-        missing = [[0, 0], [0, LIST_LENGTH - tf.shape(answer["scores"])[1]]]
-        for name, empty in (("movie_ids", NO_MOVIE), ("scores", FILLED)):
-            answer[name] = tf.ensure_shape(tf.pad(answer[name], missing, constant_values=empty), [None, LIST_LENGTH])
-        return answer
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.string, name="user_id"),
-            tf.TensorSpec([None], tf.int32, name="k"),
-        ]
-    )
-    def top_k(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`k[i]` films for user `i`."""
-        same = tf.debugging.assert_equal(tf.shape(k), tf.shape(user_id), "k and user_id must be equally long")
-        with tf.control_dependencies([same]):
-            return self.recommend(user_id, k)
+        self.most_popular, self.popularity = kept(by_popularity), kept(popularity[by_popularity])
 
     def recommend(self, user_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns what both signatures answer, for `[batch]` ids and `[batch]` lengths."""
@@ -163,13 +132,3 @@ class RetrievalModule(tf.Module):
             "scores": tf.where(in_list, scores, FILLED),
             "answered_by": tf.where(known[:, 0], TWO_TOWER, POPULARITY),
         }
-
-    @property
-    def signatures(self) -> dict[str, Callable]:
-        """What `tf.saved_model.save` takes as `signatures`."""
-        return {"serving_default": self.serving_default, "top_k": self.top_k}
-
-
-def _kept(values: np.ndarray) -> tf.Variable:
-    """An array kept among the artefact's variables: as a constant it would stand in the graph, which has a limit."""
-    return tf.Variable(values, trainable=False)

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from recsys_course.indices.scann import SMALLEST_CODE_BOOK, quiet_stderr
-from recsys_course.serving.retrieval_module import FILLED, refuse_infinite
+from recsys_course.serving.retrieval_module import refuse_infinite
+from recsys_course.serving.user_lists import FILLED
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -64,8 +65,9 @@ class ScannSearch(tf.Module):
         num_queries = tf.shape(queries)[0]
         queries = tf.pad(queries, [[0, tf.cast(num_queries == 0, tf.int32)], [0, 0]])  # ScaNN refuses an empty batch
         searcher = scann_ops.searcher_from_module(self.state)
-        movies, scores = searcher.search_batched(queries, num_found, reordered, self.num_leaves)
-        movies, scores = movies[:num_queries], scores[:num_queries]
+        found = searcher.search_batched(queries, num_found, reordered, self.num_leaves)
+        # ScaNN's operation says nothing of the shape of its answer, not even that it has rows.
+        movies, scores = (tf.ensure_shape(part, [None, None])[:num_queries] for part in found)
         scores = tf.where(is_seen(movies, seen, self.num_movies), FILLED, scores)
         scores, place = tf.math.top_k(scores, k)
         return scores, tf.gather(movies, place, batch_dims=1)
