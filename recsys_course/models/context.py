@@ -10,8 +10,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from recsys_course import preprocessing
+from recsys_course.data.titles import YEAR
 
-_YEAR_IN_BRACKETS = r"^.*\((\d{4})\)\s*$"
+_ALL_AND_YEAR = rf"^.*{YEAR}"  # all of a title, so that replacing it by its group leaves the year alone
 
 
 def context_columns(timestamps: ArrayLike) -> dict[str, np.ndarray]:
@@ -38,13 +39,13 @@ class YearTower(tf.keras.Model):
 
     def __init__(self, titles: Iterable[str], embedding_dim: int) -> None:
         super().__init__()
-        years = pd.Series(titles).str.extract(_YEAR_IN_BRACKETS)[0].dropna()
+        years = pd.Series(titles).str.extract(_ALL_AND_YEAR)[0].dropna()
         self.lookup = preprocessing.id_lookup(years)
         self.embedding = tf.keras.layers.Embedding(self.lookup.vocabulary_size(), embedding_dim)
 
     def call(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns `[batch, embedding_dim] float32` for `movie_title` `[batch]`."""
-        return self.embedding(self.lookup(tf.strings.regex_replace(features["movie_title"], _YEAR_IN_BRACKETS, r"\1")))
+        return self.embedding(self.lookup(tf.strings.regex_replace(features["movie_title"], _ALL_AND_YEAR, r"\1")))
 
 
 class SumTower(tf.keras.Model):

@@ -17,10 +17,10 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_course.data.interactions import sorted_ids
+from recsys_course.data.titles import YEAR
 
 Labels = Mapping[str, Iterable[str]]
 
-_YEAR = re.compile(r"\((\d{4})\)\s*$")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -121,14 +121,14 @@ def movie_labels(movies: pd.DataFrame, words: int | None = None) -> dict[str, li
         movies: the catalogue.
         words: in how many titles a word has to occur to become a label; `None` leaves the words out.
     """
-    titles = [_YEAR.sub("", title) for title in movies["movie_title"]]
+    titles = [re.sub(YEAR, "", title) for title in movies["movie_title"]]
     spoken = [sorted({word.lower() for word in _WORD.findall(title)}) for title in titles]
     common = Counter(word for title in spoken for word in title)
     labels = {}
     for id, title, genres, said in zip(
         movies["movie_id"], movies["movie_title"], movies["movie_genres"], spoken, strict=True
     ):
-        year = _YEAR.search(title)
+        year = re.search(YEAR, title)
         labels[id] = [f"genre {name}" for name in genres] + ([f"{year[1][:3]}0s"] if year else [])
         if words is not None:
             labels[id] += [f"word {word}" for word in said if common[word] >= words]

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from recsys_course.data.titles import YEAR
+
 LIKENESS = 0.75  # 1 is the same text, 0 shares no letter; below this it is another film
 
 
@@ -32,5 +34,5 @@ def find_film(typed: str, titles: Sequence[str]) -> int | None:
 
 
 def _name(title: str) -> str:
-    words = re.sub(r"\(\d{4}\)\s*$", "", title.casefold()).replace("'", "")
+    words = re.sub(YEAR, "", title.casefold()).replace("'", "")
     return " ".join(word for word in re.findall(r"\w+", words) if word not in {"the", "a", "an"})

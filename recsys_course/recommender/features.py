@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from recsys_course import baselines, data
 from recsys_course.baselines.popularity import SECONDS_PER_DAY
+from recsys_course.data.titles import split_title
 from recsys_course.recommender.neighbours import Neighbours, rated_in_one_sitting, watched_by_the_same
-from recsys_course.serving.export import split_title
 
 RECENT_DAYS = 30.0  # half-life of an interaction in recent popularity
 LATEST = 3.0  # places in a history after which a film counts half among the latest

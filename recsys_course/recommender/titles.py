@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from recsys_course.serving.export import split_title
+from recsys_course.data.titles import split_title
 
 MOST_SUGGESTED = 5
 ALIKE = 0.6  # of difflib's ratio, from which on a title counts as near to what was typed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from recsys_course import metrics
+from recsys_course.data.titles import split_title
 from recsys_course.serving import versions
 from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule
@@ -25,7 +25,6 @@ from recsys_course.serving.trained import SPLIT, Trained
 EXTRA = "assets.extra"  # TensorFlow Serving's name for files that lie beside a model and are not part of it
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy", "protobuf")
 LIKED = 0.75  # of the way from the lowest rating to the highest: 4 of 5 stars
-_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 
 Request = tuple[str, dict[str, list]]  # a signature, and its inputs
 
@@ -71,12 +70,6 @@ def retrieval_module(trained: Trained, search: ExactSearch | ScannSearch) -> Ret
     """The live module of a trained model. Users without a training row are strangers to it."""
     index = trained.index
     return RetrievalModule(trained.model.query_tower, search, trained.user_ids, index.movie_ids, trained.seen())
-
-
-def split_title(title: str) -> tuple[str, int | None]:
-    """A title as MovieLens has it, without its year, and the year; `None` where it has none."""
-    year = _YEAR.search(title)
-    return (title[: year.start()], int(year[1])) if year else (title, None)
 
 
 def is_liked(train: pd.DataFrame) -> pd.Series:
