@@ -28,9 +28,10 @@ test: environment ## the same set-up, then all tests, the notebooks among them
 	@$(COURSE) data
 	@$(BIN)/python -m pytest --nbval -n 2 tests solutions
 
-check: environment ## before a commit, in less than a minute: ruff, derived files, fast tests
+check: environment ## before a commit, in less than a minute: ruff, types (mypy), derived files, fast tests
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python -m mypy
 	@$(COURSE) build --check
 	@$(BIN)/python -m pytest -q -n 2 $(FAST)
 
@@ -65,7 +66,7 @@ bench-ranking: environment ## predicted ratings, three seeds (10 minutes); U1=pa
 	@$(BIN)/python -m benchmarks.ranking $(if $(U1),--u1 $(U1))
 	@$(BIN)/python -m benchmarks.overview
 
-bench-recommender: environment ## what ranking adds to retrieval, what variety costs, three seeds (5 minutes)
+bench-recommender: environment ## what ranking adds to retrieval, what variety costs; two splits, three seeds (8 minutes)
 	@$(BIN)/python -m benchmarks.recommender
 	@$(BIN)/python -m benchmarks.overview
 

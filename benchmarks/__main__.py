@@ -58,7 +58,7 @@ PARTS = (
     Part("original", 15),
     Part("ranking", 12, quick=("--only", "biases", "--seeds", "1", "--output", "{scratch}/ranking.json")),
     Part("history", 15, quick=None),
-    Part("recommender", 5, quick=None),
+    Part("recommender", 8, quick=None),
     Part("ann", 25, ("--minutes", "60"), quick=("--size", "small", "--only", "Faiss")),
     Part("serving", 20, quick=None),
     Part("course", 80),

@@ -2,10 +2,12 @@
 
     python -m benchmarks.recommender
 
-Leave-last-out: of each user the last rating is for test, the one before it for validation. A list is made as of the
-moment before the held-out rating: its history is what the user rated strictly before, and all that they had rated until
-then, other than the held-out film itself, is out of it. Both stages are trained on train; rules and settings were
-chosen on validation; test is read once. Everything is compared user by user, with a 95 % interval by bootstrap over the
+On two splits: leave-last-out, of each user the last rating for test and the one before it for validation, and a global
+temporal one, the last tenth of all ratings for test and the tenth before it for validation. A list is made as of the
+moment before the user's first held-out rating: its history is what they rated strictly before, and all that they had
+rated until then, other than the held-out films themselves, is out of it. Who has no history gets what the recommender
+answers to a stranger. Both stages are trained on train; rules and settings were chosen on validation, of
+leave-last-out; test is read once. Everything is compared user by user, with a 95 % interval by bootstrap over the
 users, of means over the seeds. Results go to `benchmarks/results/recommender.json`, after every seed, and from there to
 the site's page `docs/results/recommender.md`.
 """
@@ -43,6 +45,10 @@ SEEDS = (1, 2, 3)
 PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy")
 DIVERSITIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 RETRIEVAL, RANKING, SERVED = "retrieval alone", "+ ranking", "+ re-ranking, as served"
+EVERYBODY, KNOWN = "everybody", "users with a history"
+KEYS = ("split", "part", "who", "page")  # of a row
+LEAVE_LAST_OUT, TEMPORAL = "leave-last-out", "temporal"
+SPLITS = {LEAVE_LAST_OUT: data.leave_last_out, TEMPORAL: data.temporal_split}
 Pages = dict[str, np.ndarray]
 
 
@@ -54,25 +60,49 @@ def rules_to_try() -> dict[str, Rules]:
     return tried | {SERVED: RULES}
 
 
-def pages(found: Retrieval, ranker: Ranker, held_out: pd.DataFrame, known: pd.DataFrame) -> tuple[np.ndarray, Pages]:
-    """The users asked, and by the name of each way to make them their pages, `[num_users, 10]` positions."""
+def stranger_page(found: Retrieval, ranker: Ranker, rules: Rules) -> np.ndarray:
+    """`[1, 10]` positions: what the recommender itself answers to an id that it does not know."""
+    module = training.build_module(found, ranker, rules)
+    answer = module.recommend(tf.constant([""]), tf.constant([LIST_LENGTH]))
+    return found.index.movie_positions(answer["movie_ids"].numpy().ravel().astype(str))[np.newaxis]
+
+
+def pages(
+    found: Retrieval, ranker: Ranker, held_out: pd.DataFrame, known: pd.DataFrame
+) -> tuple[np.ndarray, int, Pages]:
+    """The users asked, those with a history first, and how many have one; by name of each way to make them the pages.
+
+    A page is `[num_users, 10]` positions; retrieval and ranking answer a stranger alike, by popularity.
+    """
     asked = training.held_out_lists(found, held_out, known)
+    strangers = np.setdiff1d(found.index.user_positions(held_out["user_id"]), asked.users)
     scores = evaluation.ranked_scores(asked, ranker)
-    shown = {RETRIEVAL: evaluation.retrieval_pages(asked, LIST_LENGTH)}
-    shown[RANKING] = evaluation.ranked_pages(asked, scores, LIST_LENGTH)
+    shown = {
+        RETRIEVAL: (evaluation.retrieval_pages(asked, LIST_LENGTH), Rules()),
+        RANKING: (evaluation.ranked_pages(asked, scores, LIST_LENGTH), Rules()),
+    }
     for name, rules in rules_to_try().items():
-        shown[name] = evaluation.pages(asked, scores, training.page_maker(found, rules), LIST_LENGTH)
-    return asked.users, shown
+        shown[name] = evaluation.pages(asked, scores, training.page_maker(found, rules), LIST_LENGTH), rules
+    whole = {
+        name: np.vstack([page, np.repeat(stranger_page(found, ranker, rules), len(strangers), axis=0)])
+        for name, (page, rules) in shown.items()
+    }
+    return np.append(asked.users, strangers), len(asked.users), whole
 
 
-def baseline_pages(index: data.InteractionIndex, users: np.ndarray, train: sparse.csr_matrix, seen: sparse.csr_matrix):
-    """Pages of recommenders that know no moment: by name, `[num_users, 10]` positions."""
-    fitted = {"most popular": baselines.MostPopular(), "item-kNN": baselines.ItemKNN(), "EASE": baselines.EASE()}
+def baseline_pages(users: np.ndarray, train: sparse.csr_matrix, seen: sparse.csr_matrix) -> Pages:
+    """Pages of recommenders that learn from train and read whatever was seen; a stranger gets what is popular."""
+    read, popular = seen[users], baselines.MostPopular().fit(train).score(users)
+    scores = {
+        "most popular": popular,
+        "item-kNN": (read @ baselines.ItemKNN().fit(train).neighbours.T).toarray(),
+        "EASE": read @ baselines.EASE().fit(train).weights,
+    }
+    is_stranger, is_seen = read.getnnz(axis=1) == 0, read.toarray() > 0
     found = {}
-    for name, recommender in fitted.items():
-        scores = recommender.fit(train if name == "most popular" else seen).score(users)
-        scores[seen[users].toarray() > 0] = -np.inf
-        found[name] = np.argsort(-scores, axis=1, kind="stable")[:, :LIST_LENGTH]
+    for name, personal in scores.items():
+        unseen = np.where(is_seen, -np.inf, np.where(is_stranger[:, np.newaxis], popular, personal))
+        found[name] = np.argsort(-unseen, axis=1, kind="stable")[:, :LIST_LENGTH]
     return found
 
 
@@ -86,8 +116,8 @@ def variety(found: Retrieval, shown: np.ndarray) -> dict[str, float]:
     }
 
 
-def one_seed(split: data.Split, movies: pd.DataFrame, seed: int) -> list[dict]:
-    """Trains both stages once; a row for each part of the split and each way to make a page."""
+def one_seed(name: str, split: data.Split, movies: pd.DataFrame, seed: int) -> list[dict]:
+    """Trains both stages once; a row for each part of the split, each way to make a page, and whose pages they are."""
     tf.keras.backend.clear_session()
     started = time.process_time()
     with quiet_tensorflow():
@@ -96,102 +126,138 @@ def one_seed(split: data.Split, movies: pd.DataFrame, seed: int) -> list[dict]:
     index, train, rows = found.index, found.index.matrix(split.train), []
     for part, known in {"validation": split.train, "test": pd.concat([split.train, split.validation])}.items():
         held_out = getattr(split, part)
-        users, shown = pages(found, ranker, held_out, known)
+        users, num_known, shown = pages(found, ranker, held_out, known)
         relevant = index.matrix(held_out)[users]
-        for name, page in (baseline_pages(index, users, train, index.matrix(known)) | shown).items():
-            ndcg = evaluation.ndcg_by_user(page, relevant, LIST_LENGTH)
-            rows.append({"part": part, "page": name, "seed": seed, "cpu_seconds": seconds, "ndcg": ndcg})
-            rows[-1] |= {"hit_rate": float(np.mean(ndcg > 0)), **variety(found, page)}
+        groups = {EVERYBODY: len(users)} | ({KNOWN: num_known} if num_known < len(users) else {})
+        for page, films in (baseline_pages(users, train, index.matrix(known)) | shown).items():
+            ndcg = evaluation.ndcg_by_user(films, relevant, LIST_LENGTH)
+            for who, count in groups.items():
+                row = dict(zip(KEYS, (name, part, who, page), strict=True)) | {"seed": seed, "cpu_seconds": seconds}
+                row |= {"ndcg": ndcg[:count], "hit_rate": float(np.mean(ndcg[:count] > 0))}
+                rows.append(row | variety(found, films[:count]))
     return rows
 
 
 def summary(rows: list[dict]) -> list[dict]:
     """Means over the seeds, and how each page differs from retrieval alone and from the ranker's order."""
-    table = pd.DataFrame(rows)
-    by_user = table.groupby(["part", "page"], sort=False)["ndcg"].apply(lambda seeds: np.mean(list(seeds), axis=0))
-    figures = table.drop(columns=["ndcg", "seed"]).groupby(["part", "page"], sort=False).mean()
+    by_key = pd.DataFrame(rows).groupby(list(KEYS), sort=False)
+    seeds = by_key["ndcg"].apply(np.stack)  # [num_seeds, num_users] each
     found = []
-    for (part, page), row in figures.iterrows():
-        mine = by_user[part, page]
-        result = {"part": part, "page": page, "users": len(mine), "ndcg_10": round(float(mine.mean()), 4)}
-        of_page = table[(table["part"] == part) & (table["page"] == page)]
-        result["ndcg_10_by_seed"] = [round(float(values.mean()), 4) for values in of_page["ndcg"]]
+    for key, row in by_key.mean(numeric_only=True).drop(columns="seed").iterrows():
+        mine = seeds[key].mean(axis=0)
+        result = dict(zip(KEYS, key, strict=True)) | {"users": len(mine), "ndcg_10": round(float(mine.mean()), 4)}
+        result["ndcg_10_by_seed"] = [round(float(value), 4) for value in seeds[key].mean(axis=1)]
         for name, other in (("retrieval", RETRIEVAL), ("ranking", RANKING)):
-            difference = mine - by_user[part, other]
+            difference = mine - seeds[*key[:-1], other].mean(axis=0)
             low, high = evaluation.interval(difference)
             result[f"against_{name}"] = [round(float(value), 4) for value in (difference.mean(), low, high)]
         found.append(result | {name: round(float(value), 4) for name, value in row.items()})
     return found
 
 
-def run(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...], path: Path) -> dict:
-    """Measures seed after seed, and writes after each."""
+def run(splits: dict[str, data.Split], movies: pd.DataFrame, seeds: tuple[int, ...], path: Path) -> dict:
+    """Measures seed after seed, on every split, and writes after each."""
     rows: list[dict] = []
     for at, seed in enumerate(seeds):
-        rows += one_seed(split, movies, seed)
+        for name, split in splits.items():
+            rows += one_seed(name, split, movies, seed)
+            print(f"seed {seed}, {name}: {rows[-1]['cpu_seconds']:.0f} processor seconds of training", flush=True)
         found = circumstances(PACKAGES, "recsys_course", "benchmarks/recommender.py") | {"seeds": seeds[: at + 1]}
         found |= {"recipe": dict(models.HISTORY_RECIPE), "rules": RULES._asdict(), "rows": summary(rows)}
         write_if_changed(path, json.dumps(found, indent=1) + "\n")
-        print(f"seed {seed}: {rows[-1]['cpu_seconds']:.0f} processor seconds of training", flush=True)
     return found
 
 
 # --- The page -----------------------------------------------------------------------------------------------------
 
 
-def table(found: dict, part: str) -> str:
-    """One part of the split as a Markdown table."""
+def rows_of(found: dict, split: str, part: str, who: str = EVERYBODY) -> dict[str, dict]:
+    """By the name of the page."""
+    return {row["page"]: row for row in found["rows"] if tuple(row[key] for key in KEYS[:3]) == (split, part, who)}
+
+
+def table(found: dict, split: str, part: str) -> str:
+    """What everybody gets, in one part of a split, as a Markdown table."""
     head = ["page", "NDCG@10", "against retrieval", "against ranking", "alike by genres", "by embeddings", "catalogue"]
     lines = [head]
-    for row in found["rows"]:
-        if row["part"] == part:
-            gains = [
-                "" if row["page"] == other else "{:+.4f} ({:+.4f} to {:+.4f})".format(*row[f"against_{name}"])
-                for name, other in (("retrieval", RETRIEVAL), ("ranking", RANKING))
-            ]
-            alike = [f"{row[f'similarity_of_{name}']:.3f}" for name in ("genres", "embeddings")]
-            lines.append([row["page"], f"{row['ndcg_10']:.4f}", *gains, *alike, f"{row['share_of_catalogue']:.0%}"])
+    for page, row in rows_of(found, split, part).items():
+        gains = [
+            "" if page == other else "{:+.4f} ({:+.4f} to {:+.4f})".format(*row[f"against_{name}"])
+            for name, other in (("retrieval", RETRIEVAL), ("ranking", RANKING))
+        ]
+        alike = [f"{row[f'similarity_of_{name}']:.3f}" for name in ("genres", "embeddings")]
+        lines.append([page, f"{row['ndcg_10']:.4f}", *gains, *alike, f"{row['share_of_catalogue']:.0%}"])
     return running.table(lines)
 
 
-def verdict(found: dict) -> str:
+def verdict(found: dict, split: str, who: str = EVERYBODY) -> str:
     """What came out on test, in two sentences."""
-    rows = {row["page"]: row for row in found["rows"] if row["part"] == "test"}
-    before, ranked, served = rows[RETRIEVAL], rows[RANKING], rows[SERVED]
+    rows = rows_of(found, split, "test", who)
 
-    def said(row: dict, name: str, base: dict) -> str:
-        mean, low, high = row[f"against_{name}"]
+    def said(page: str) -> str:
+        mean, low, high = rows[page]["against_retrieval"]
         sure = "excludes" if low > 0 or high < 0 else "includes"
-        return f"{mean / base['ndcg_10']:+.1%}; the interval {sure} no difference at all"
+        return (
+            f"{mean / rows[RETRIEVAL]['ndcg_10']:+.1%} ({low:+.4f} to {high:+.4f}; the interval {sure} no difference "
+            "at all)"
+        )
 
     return (
-        f"**Ranking changes NDCG@10 by {said(ranked, 'retrieval', before)}. The page as served, variety and rules "
-        f"included, changes it by {said(served, 'retrieval', before)}.**"
+        f"**Ranking changes NDCG@10 by {said(RANKING)}. The page as served, variety and rules included, changes it by "
+        f"{said(SERVED)}.**"
     )
+
+
+ASKED = {
+    LEAVE_LAST_OUT: "The film that each of {users} users rated last is looked for. That flatters whoever reads what is "
+    "recent: the history is often the beginning of the very session, and the models were trained on what other users "
+    "rated later.",
+    TEMPORAL: "All ratings are cut at one moment, and the last tenth is for test: whatever each of {users} users rated "
+    "there is looked for on the page that they would have got at their first rating in it. Nobody's later ratings were "
+    "trained on. **{strangers} of the {users} had rated nothing before**: they get what the recommender answers to an "
+    "id that it does not know, which is what is popular, under the same rules.",
+}
+
+
+def outcome(found: dict, split: str) -> str:
+    """What was asked in the test part of a split, and what came out."""
+    users = rows_of(found, split, "test")[RETRIEVAL]["users"]
+    known = rows_of(found, split, "test", KNOWN)
+    strangers = users - known[RETRIEVAL]["users"] if known else 0
+    parts = [
+        f"## Test, {split}",
+        ASKED[split].format(users=users, strangers=strangers),
+        verdict(found, split),
+        *([f"Of the {users - strangers} who have a history: {verdict(found, split, KNOWN)}"] if known else []),
+        table(found, split, "test"),
+    ]
+    return "\n\n".join(parts)
 
 
 def render(found: dict) -> str:
     """The site's page, from the results alone."""
-    where, row, rules = found["machine"], found["rows"][0], found["rules"]
+    where, rules = found["machine"], found["rules"]
+    splits = list(dict.fromkeys(row["split"] for row in found["rows"]))
+    seconds = " and ".join(
+        f"{rows_of(found, split, 'test')[RETRIEVAL]['cpu_seconds']:.0f} processor seconds ({split})" for split in splits
+    )
     parts = [
         "<!-- Made by `make bench-recommender` from benchmarks/results/recommender.json: edit neither. -->",
         "# Two stages, measured",
-        "What does ranking add to retrieval alone, and what do variety and rules cost? MovieLens 100K, leave-last-out: "
-        f"the film that each of {row['users']} users rated last is looked for on a page of ten. A page is made as of "
-        "the moment before: its history is what was rated strictly earlier, and whatever the user had rated till then "
-        "is off the page. [The recommender](../recommender.md) says how it works.",
-        "## Test",
-        verdict(found),
-        table(found, "test"),
+        "What does ranking add to retrieval alone, and what do variety and rules cost? MovieLens 100K, pages of ten. A "
+        "page is made as of the moment before what is looked for: its history is what was rated strictly earlier, and "
+        "whatever the user had rated till then is off it. [The recommender](../recommender.md) says how it works.",
+        *(outcome(found, split) for split in splits),
         "In brackets: 95 % interval of the mean difference, paired by user, by bootstrap over the users; seeds are "
         f"averaged first ({', '.join(map(str, found['seeds']))}). *Alike* is the mean cosine between two films of a "
         "page, by genres or by retrieval's embeddings; *catalogue* is the share of it that stands on a page at all.",
-        "## Validation, on which settings and rules were chosen",
-        table(found, "validation"),
+        *(f"## Validation, {split}\n\n{table(found, split, 'validation')}" for split in splits),
         "## How it was measured",
-        f"- Retrieval and ranker are trained on train alone, {row['cpu_seconds']:.0f} processor seconds together. The "
-        "ranker learns from the last six training ratings of each user, as a first retrieval model finds them that was "
-        "trained without them; validation ends its training.\n"
+        f"- Settings and rules were chosen on the validation part of {LEAVE_LAST_OUT}, and hold for every split.\n"
+        "- Everybody learns from train alone and, for the test, reads the ratings of validation as well. Retrieval and "
+        f"ranker take {seconds} of training together. The ranker learns from the last "
+        "six training ratings of each user, as a first retrieval model finds them that was trained without them; "
+        "validation ends its training.\n"
         "- *+ variety w*: a film that equals one above it loses w nats, which divides its odds by e to the w. *+ genre "
         f"rule*: at most {rules['genre_share']:.0%} of a page share a genre. *+ rule for old films*: at most "
         f"{rules['old_share']:.0%} are more than {rules['old_after']} years older than the newest film.\n"
@@ -206,10 +272,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    split = data.leave_last_out(data.load_ratings("100k"))
-    found = run(split, data.load_movies("100k"), tuple(options.seeds), options.output)
-    for part in ("validation", "test"):
-        print(f"\n{part}\n{table(found, part)}")
+    ratings = data.load_ratings("100k")
+    splits = {name: cut(ratings) for name, cut in SPLITS.items()}
+    found = run(splits, data.load_movies("100k"), tuple(options.seeds), options.output)
+    print("\n" + "\n\n".join(outcome(found, split) for split in splits))
     if options.output == RESULTS:
         write_if_changed(PAGE, render(found))
     return 0
