@@ -23,7 +23,7 @@ from benchmarks.circumstances import ROOT
 from benchmarks.course.cores import limited_to
 from benchmarks.running import answer, resident_mb
 from recsys_course.authoring.files import write_if_changed
-from recsys_course.authoring.notebook_items import SolutionCell
+from recsys_course.authoring.notebook_items import COLOURS, SolutionCell
 from recsys_course.authoring.run import CELL_TIMEOUT
 
 LONGEST_DIFFERENCE = 2000  # characters that are kept of one
@@ -71,7 +71,7 @@ class Watcher:
                 self._differs(number, "the first run", "\n".join(cell.comparison_traceback))
 
     def _differs(self, number: int, other: str, difference: str) -> None:
-        kept = difference.strip()[:LONGEST_DIFFERENCE]
+        kept = COLOURS.sub("", difference).strip()[:LONGEST_DIFFERENCE]
         self.differences.append({"cell": number, "other": other, "difference": kept})
 
 

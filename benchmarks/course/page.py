@@ -144,8 +144,8 @@ def render(content: dict[str, Any]) -> str:
         outputs(content),
         f"Each run is `pytest --nbval` on the solution's notebook, in a fresh kernel: {settings['runs']} runs with "
         "each number of threads. Compared is what the course's own tests compare, exactly; a cell whose output depends "
-        "on training, on time or on the number of threads is tagged as such and left out. A cell that equals the "
-        "reference in every run equals itself in every pair of them.",
+        "on training, on time or on the number of threads is tagged as such and left out, but may not "
+        "raise. A cell that equals the reference in every run equals itself in every pair of them.",
         *(["What differed:", f"```text\n{found}\n```"] if found else []),
         "## The time of a chapter",
         times(content),

@@ -28,7 +28,7 @@ def printing(source: str, stored: str, *tags: str) -> nbformat.NotebookNode:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Two runs of a notebook, in which one cell is the reference's, one never, and one is not compared."""
+    """Two runs of a notebook, in which one cell is the reference's, one never, one is not compared, and one raises."""
     root = tmp_path_factory.mktemp("course")
     chapter = Chapter(root, "01_tiny")
     notebook = new_notebook(
@@ -37,6 +37,7 @@ def measured(tmp_path_factory):
             printing("print(os.getpid())", "no process\n"),
             printing("print(os.getpid())", "no process\n", "nbval-ignore-output"),
             printing("print(sum([20, 22]))", "42\n"),
+            printing("raise ValueError('too slow')", "", "nbval-ignore-output"),
         ],
         metadata={"recsys_course": {"role": "solution", "chapter": chapter.stem}},
     )
@@ -53,12 +54,14 @@ def measured(tmp_path_factory):
 
 def test_an_output_that_is_not_the_same_is_named_with_its_difference(measured):
     first, second = measured["records"].values()
-    assert (first["cells"], first["compared"]) == (4, 3)
-    assert [(one["cell"], one["other"]) for one in first["differences"]] == [(1, "the reference")]
-    assert "no process" in first["differences"][0]["difference"]
+    assert (first["cells"], first["compared"]) == (5, 3)
+    assert [(one["cell"], one["other"]) for one in first["differences"]] == [(1, "the reference"), (4, "the reference")]
+    different, raised = (one["difference"] for one in first["differences"])
+    assert "no process" in different and "ValueError: too slow" in raised and "\x1b" not in raised
     # The second has one thread, which its first cell shows, and another process.
     found = [(one["cell"], one["other"]) for one in second["differences"]]
-    assert found == [(cell, other) for cell in (0, 1) for other in ("the reference", "the first run")]
+    both = [(cell, other) for cell in (0, 1) for other in ("the reference", "the first run")]
+    assert found == [*both, (4, "the reference")]
 
 
 def test_time_and_memory_are_the_kernels(measured):
@@ -67,15 +70,15 @@ def test_time_and_memory_are_the_kernels(measured):
 
 
 def test_the_page_shows_what_differs_and_the_verdict_counts_it(measured):
-    text = page.outputs(measured)
-    assert "| 1 tiny | 2 | 4 | 3 | 2 | 2 |" in text
+    assert "| 1 tiny | 2 | 5 | 3 | 3 | 2 |" in page.outputs(measured)
     assert [one.partition(" (run")[0] for one in page.differences(measured)] == [
         "chapter 1 tiny, code cell 2, against the reference",
+        "chapter 1 tiny, code cell 5, against the reference",
         "chapter 1 tiny, code cell 1, against the reference",
         "chapter 1 tiny, code cell 1, against the first run",
         "chapter 1 tiny, code cell 2, against the first run",
     ]
-    assert page.verdicts(measured)[0].startswith("MISSED") and page.verdicts(measured)[0].endswith("; 2 differ")
+    assert page.verdicts(measured)[0].startswith("MISSED") and page.verdicts(measured)[0].endswith("; 3 differ")
 
 
 def content(seconds: float = 60.0, course: float = 400.0, status: int = 0, differences: tuple = ()) -> dict:
