@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from recsys_course.metrics.vectors import unit_rows
+
 
 def intra_list_similarity(lists: ArrayLike, vectors: ArrayLike) -> float:
     """The mean cosine between two items of the same list, averaged over lists; lower is more varied.
@@ -24,9 +26,7 @@ def intra_list_similarity(lists: ArrayLike, vectors: ArrayLike) -> float:
     Source: Ziegler et al., "Improving Recommendation Lists Through Topic Diversification" (2005), section 3.3, as a
         mean over pairs instead of their sum, so that lists of different length can be compared.
     """
-    lists, vectors = np.asarray(lists), np.asarray(vectors, np.float64)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    lists, directions = np.asarray(lists), unit_rows(vectors)
     means = []
     for row in lists:
         items = directions[row[row >= 0]]

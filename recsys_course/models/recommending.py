@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from recsys_course.metrics.vectors import unit_rows
+
 
 def top_k_unseen(scores: ArrayLike, seen: ArrayLike, k: int) -> np.ndarray:
     """The `k` best items that the user has not seen, best first. Built in chapter 3.
@@ -55,10 +57,8 @@ def taste_directions(embeddings: ArrayLike) -> np.ndarray:
     Returns:
         The same shape, float64, each row of length 1 (0 where an item is the mean itself).
     """
-    centred = np.asarray(embeddings, np.float64)
-    centred = centred - centred.mean(axis=0)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
+    embeddings = np.asarray(embeddings, np.float64)
+    return unit_rows(embeddings - embeddings.mean(axis=0))
 
 
 def recommend_from_liked(embeddings: ArrayLike, liked: ArrayLike, k: int) -> FromLiked:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from recsys_course.metrics.vectors import unit_rows
 from recsys_course.recommender.candidates import Candidates, is_known
 from recsys_course.recommender.features import PairFeatures
 from recsys_course.recommender.films import Films
 from recsys_course.recommender.ranker import Ranker
-from recsys_course.recommender.reranking import Reranking, unit_length
+from recsys_course.recommender.reranking import Reranking
 from recsys_course.recommender.users import Users
 from recsys_course.serving.retrieval_module import POPULARITY, checked_k
 from recsys_course.serving.user_lists import FILLED, UserLists
@@ -68,7 +69,8 @@ class RecommenderModule(UserLists):
         super().__init__()
         self.users, self.films, self.candidates, self.features, self.ranker, self.reranking = stages
         nothing = np.zeros((1, directions.shape[1]))  # no film is near to no film
-        self.directions = tf.Variable(unit_length(np.vstack([directions, nothing])), trainable=False)
+        directions = unit_rows(np.vstack([directions, nothing])).astype(np.float32)
+        self.directions = tf.Variable(directions, trainable=False)
 
     @tf.function(
         input_signature=[

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from recsys_course.metrics.vectors import unit_rows
 from recsys_course.serving.user_lists import FILLED
 
 BROKEN = 1e6  # what a broken rule costs, in nats: more than any score, so a rule yields only where nothing else is left
@@ -56,7 +57,7 @@ class Reranking(tf.Module):
             raise ValueError(f"a rule's share of the page must lie in (0, 1], got {shares.tolist()}.")
         if not diversity >= 0:
             raise ValueError(f"diversity must be at least 0, got {diversity}.")
-        self.directions = tf.Variable(unit_length(directions), trainable=False)
+        self.directions = tf.Variable(unit_rows(directions).astype(np.float32), trainable=False)
         self.kinds = tf.Variable(np.asarray(kinds, np.float32), trainable=False)
         self.shares = tf.constant(shares)
         self.diversity = tf.constant(diversity, tf.float32)
@@ -97,10 +98,3 @@ class Reranking(tf.Module):
         start = (0, scores > FILLED, tf.zeros_like(scores), none, *rows)
         *_, places, found = tf.while_loop(lambda at, *_: at < longest, step, start)
         return tf.transpose(places.stack()), tf.transpose(found.stack())
-
-
-def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Each row divided by its length, as float32; a row of zeros stays one."""
-    vectors = np.asarray(vectors, np.float64)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0).astype(np.float32)
