@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,20 +11,17 @@ from typing import Any
 
 import psutil
 
+from benchmarks import running
 from benchmarks.ann import results
 from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
 from benchmarks.ann.report import best, figures, page, targets_met, text_table
-from benchmarks.circumstances import QUIET, ROOT
+from benchmarks.running import Failed
 from recsys_course import indices
 
-WORK = ROOT / ".course" / "benchmarks" / "ann"
-KEPT = ROOT / "benchmarks" / "results" / "ann.json"
-PAGE = ROOT / "docs" / "results" / "ann.md"
+WORK = running.WORK / "ann"
+KEPT = running.RESULTS / "ann.json"
+PAGE = running.PAGES / "ann.md"
 LONGEST = 900  # seconds that one process may take
-
-
-class Failed(Exception):
-    """One index could not be measured; the others can."""
 
 
 def main() -> int:
@@ -118,12 +112,11 @@ def measure(corpus: str, variant: Variant, content: dict[str, Any]) -> dict[str,
     with tempfile.TemporaryDirectory(dir=WORK / "indices") as scratch:
         order = {"corpus": str(data_folder), "folder": str(Path(scratch) / "index"), **variant._asdict()}
         if not data_folder.is_dir():
-            child({"what": "draw", **order}, Path(scratch))
-        built = child({"what": "build", **order}, Path(scratch))
+            child({"what": "draw", **order})
+        built = child({"what": "build", **order})
         print(f"built in {built['build_wall_seconds']:.1f} s; ", end="", flush=True)
         found = child(
-            {"what": "search", "slow": too_slow(corpus, content), "seconds": SECONDS_A_POINT[content["size"]], **order},
-            Path(scratch),
+            {"what": "search", "slow": too_slow(corpus, content), "seconds": SECONDS_A_POINT[content["size"]], **order}
         )
     at_10 = best(found["points"]["10"], RECALL_TARGETS[10])
     print(f"recall@10 {at_10['recall']:.3f} in {1e6 * at_10['p50_seconds']:.0f} µs", flush=True)
@@ -138,20 +131,12 @@ def too_slow(corpus: str, content: dict[str, Any]) -> float:
     return 0.001
 
 
-def child(order: dict[str, Any], scratch: Path) -> dict[str, Any]:
+def child(order: dict[str, Any]) -> dict[str, Any]:
     """What a process of its own found."""
-    answer = scratch / f"{order['what']}.json"
-    command = [sys.executable, "-m", "benchmarks.ann.measure", json.dumps({**order, "answer": str(answer)})]
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **QUIET}, capture_output=True, text=True, timeout=LONGEST
-        )
-    except subprocess.TimeoutExpired:
-        raise Failed(f"to {order['what']} took more than {LONGEST // 60} minutes") from None
-    if done.returncode or not answer.is_file():
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise Failed(f"to {order['what']}: {last}")
-    return json.loads(answer.read_text(encoding="utf-8"))
+        return running.child("benchmarks.ann.measure", order, LONGEST)
+    except Failed as error:
+        raise Failed(f"to {order['what']}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def _movielens() -> tuple[np.ndarray, np.ndarray]:
 
     from recsys_course.serving.trained import trained_retrieval
 
-    trained = trained_retrieval()
+    trained = trained_retrieval(say=lambda line: None)
     users = trained.model.query_tower({"user_id": tf.constant(trained.user_ids)}).numpy()
     shuffled = np.random.default_rng(SEED).permutation(len(users))[:NUM_QUERIES]
     return trained.candidate_embeddings(), users[shuffled]

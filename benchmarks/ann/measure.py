@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
@@ -20,6 +19,7 @@ import numpy as np
 import psutil
 
 from benchmarks.ann.corpora import Questions, embeddings_of, ensure, questions_of
+from benchmarks.running import answer
 from recsys_course import indices
 from recsys_course.metrics import neighbor_recall_at_k
 
@@ -156,17 +156,17 @@ def _seconds(action: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Does what the one argument, a JSON object, says; the answer goes to the file that it names."""
-    order = json.loads(sys.argv[1])
+    """Does what the order says."""
+    order, path = answer()
     corpus, folder = Path(order["corpus"]), Path(order["folder"])
     if order["what"] == "draw":
         ensure(corpus)
-        answer = {}
+        found = {}
     elif order["what"] == "build":
-        answer = build(corpus, order["adapter"], order["parameters"], folder)
+        found = build(corpus, order["adapter"], order["parameters"], folder)
     else:
-        answer = search(corpus, folder, order["slow"], order["seconds"])
-    Path(order["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+        found = search(corpus, folder, order["slow"], order["seconds"])
+    path.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from benchmarks.ann.plan import (
     TARGET_CORPUS,
     variants,
 )
+from benchmarks.running import figure
 
+FIGURE_INCHES = 8, 4.6
 INK = "#7b8794"  # reads on a light page and on a dark one
 STYLE = {
     "axes.edgecolor": INK,
@@ -241,22 +243,16 @@ def _table(content: dict[str, Any], corpus: str) -> str:
 
 def figures(content: dict[str, Any], folder: Path) -> None:
     """Draws the frontier for each k on the largest catalogue, and time against size, as SVG files."""
-    import matplotlib.pyplot as plt
-
     from recsys_course import plotting
 
     largest = corpora(content)[-1]
     rows = dict(measured_on(content, largest))
-    with matplotlib.rc_context(STYLE):
-        for k, target in RECALL_TARGETS.items():
-            figure, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
-            curves = {}
-            for name, record in rows.items():
-                points = sorted(record["points"][str(k)], key=lambda point: point["p50_seconds"])
-                curves[name] = (
-                    [1e6 * point["p50_seconds"] for point in points],
-                    [point["recall"] for point in points],
-                )
+    for k, target in RECALL_TARGETS.items():
+        curves = {}
+        for name, record in rows.items():
+            points = sorted(record["points"][str(k)], key=lambda point: point["p50_seconds"])
+            curves[name] = [1e6 * point["p50_seconds"] for point in points], [point["recall"] for point in points]
+        with figure(folder / f"ann_recall_{k}.svg", *FIGURE_INCHES) as ax:
             plotting.recall_curves(curves, f"microseconds for one query, k = {k}", log=True, ax=ax)
             ax.axhline(target, linestyle=":", color=INK, linewidth=1)
             if "exact" in rows:
@@ -264,11 +260,9 @@ def figures(content: dict[str, Any], folder: Path) -> None:
                 ax.axvline(1e6 * wanted, linestyle=":", color=INK, linewidth=1)
             ax.set_ylim(bottom=max(0.0, min(0.7, target - 0.3)), top=1.01)
             ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-            _save(figure, folder / f"ann_recall_{k}.svg")
-        figure, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
+    with figure(folder / "ann_sizes.svg", *FIGURE_INCHES) as ax:
         plotting.time_by_size(*_by_size(content), ax=ax)
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-        _save(figure, folder / "ann_sizes.svg")
 
 
 def _by_size(content: dict[str, Any]) -> tuple[list[int], dict[str, list[float]], list[float]]:
@@ -286,10 +280,3 @@ def _by_size(content: dict[str, Any]) -> tuple[list[int], dict[str, list[float]]
                 limit.append(1e3 * _reading(record))
     times = {name: line for name, line in times.items() if any(value == value for value in line)}
     return [CORPORA[name] for name in sizes], times, limit
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure.savefig(path, metadata={"Date": None, "Creator": None})
-    plt.close(figure)
