@@ -27,7 +27,7 @@ def training_curves(curves: Mapping[str, Sequence[float]], ylabel: str, ax: Axes
         ax.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
     ax.set_xlabel("epoch")
     ax.set_ylabel(ylabel)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.legend(frameon=False)
     return ax
 
@@ -81,7 +81,8 @@ def embedding_map(
     ax = ax or plt.subplots(figsize=(7.5, 6), layout="constrained")[1]
     member = np.asarray(groups)
     for group in dict.fromkeys(groups):
-        ax.scatter(*points[member == group].T, s=22, alpha=0.75, label=group)
+        x, y = points[member == group].T
+        ax.scatter(x, y, s=22, alpha=0.75, label=group)
     for row, text in (labels or {}).items():
         ax.annotate(text, points[row], xytext=(4, 3), textcoords="offset points", fontsize=8)
     ax.set_xticks([])

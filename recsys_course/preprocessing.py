@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ class IdDropout(tf.keras.layers.Layer):
         which drops a user's or a movie's learned input in training and leaves its content.
     """
 
-    def __init__(self, rate: float, **kwargs) -> None:
+    def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate is a probability in [0, 1), got {rate!r}.")
@@ -71,7 +72,7 @@ class IdDropout(tf.keras.layers.Layer):
         hidden = tf.random.uniform(tf.shape(indices)) < self.rate
         return tf.where(hidden, tf.zeros_like(indices), indices)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate}
 
 
@@ -86,14 +87,14 @@ class SecondsSince(tf.keras.layers.Layer):
         origin: seconds since 1970, UTC.
     """
 
-    def __init__(self, origin: int, **kwargs) -> None:
+    def __init__(self, origin: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.origin = int(origin)
 
     def call(self, timestamps: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.cast(timestamps, tf.int64) - self.origin, tf.float32)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"origin": self.origin}
 
 

@@ -51,7 +51,7 @@ def derive(project: Project, chapter: Chapter) -> Derived:
         raise CourseError(f"{chapter.source.relative_to(project.root).as_posix()}: {error}") from error
     code = notebooks.code_fingerprint(solution)
     is_executed = old is not None and old.metadata.get("recsys_course", {}).get("executed") == code
-    if is_executed:
+    if old is not None and is_executed:
         solution = with_outputs_of(solution, old)
     solution.metadata["recsys_course"] = {"role": "solution", "chapter": chapter.stem, "executed": code}
     stripped.metadata["recsys_course"] = {
@@ -138,7 +138,7 @@ def keep_edits(project: Project, chapter: Chapter, derived: Derived) -> list[Pat
     A chapter's notebook says what it was derived as. Whatever no longer matches that was edited by someone.
     """
     notebook = read_notebook(chapter.notebook)
-    recorded = (notebook or {}).get("metadata", {}).get("recsys_course", {}).get("derived")
+    recorded = notebook.get("metadata", {}).get("recsys_course", {}).get("derived") if notebook else None
     fresh = notebooks.input_fingerprint(derived.notebook)
     copies = []
     for path in (chapter.script, chapter.notebook):

@@ -9,13 +9,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
 from recsys_course.authoring.project import Chapter, CourseError, UsageError, find_project
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from recsys_course.authoring.exercises import ExerciseText
 
 OK, NOT_OK, USAGE, STOPPED = 0, 1, 2, 130
 
@@ -26,7 +31,7 @@ err = Console(stderr=True, highlight=False)
 class Course(TyperGroup):
     """Turns what a person can put right into a message and an exit status."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
@@ -153,12 +158,13 @@ def check(
 
     project = find_project()
     chapters = [project.chapter(what.partition(".")[0])] if what else project.chapters
-    only = ["-k", what] if what and "." in what and _exercise(chapters[0], what) else []
+    only = ["-k", _exercise(chapters[0], what).id] if what and "." in what else []
     for chapter in chapters:
         if (what or chapter.notebook.is_file() or chapter.script.is_file()) and (
             done := sync_notebook(project, chapter)
         ):
             _say(done)
+    waiting = ""
     if not what:
         chapters = [chapter for chapter in chapters if has_begun(chapter)]
         waiting = ", ".join(f"chapter {chapter.number}" for chapter in project.chapters if chapter not in chapters)
@@ -171,7 +177,7 @@ def check(
     status = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval", *files, *only], cwd=project.root
     ).returncode
-    if status == OK and not what and waiting:
+    if status == OK and waiting:
         status = NOT_OK
     raise typer.Exit(status if status in (OK, NOT_OK) else STOPPED if status == 2 else NOT_OK)
 
@@ -440,9 +446,17 @@ def import_(
     from recsys_course.data import DatasetError, importing
 
     columns = importing.Columns(user, item, rating, time, title, genres)
-    how = {"items_file": items, "header": header, "skip_bad_rows": skip_bad_rows, "replace": replace}
     try:
-        importing.import_dataset(ratings, name, columns=columns, say=_say, **how)
+        importing.import_dataset(
+            ratings,
+            name,
+            items_file=items,
+            columns=columns,
+            header=header,
+            skip_bad_rows=skip_bad_rows,
+            replace=replace,
+            say=_say,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     except DatasetError as error:
@@ -550,7 +564,7 @@ def recommend(
         if user is not None:
             page = recommender.recommend_to_user(trained, user, k)
         else:
-            page = recommender.recommend_to_fan(trained, liked, k)
+            page = recommender.recommend_to_fan(trained, liked or [], k)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except datasets.DatasetError as error:
@@ -608,20 +622,20 @@ def _say(line: str) -> None:
     out.print(line, markup=False, soft_wrap=True)
 
 
-def _source(chapter: Chapter):
+def _source(chapter: Chapter) -> NotebookNode:
     from recsys_course.authoring.notebooks import read_script
 
     return read_script(chapter.source.read_text(encoding="utf-8"))
 
 
-def _exercises(chapter: Chapter) -> dict:
+def _exercises(chapter: Chapter) -> dict[str, ExerciseText]:
     """A chapter's exercises by id."""
     from recsys_course.authoring.exercises import read_exercises
 
     return {text.id: text for text in read_exercises(_source(chapter))}
 
 
-def _exercise(chapter: Chapter, what: str):
+def _exercise(chapter: Chapter, what: str) -> ExerciseText:
     """One exercise; UsageError lists the valid ones."""
     exercises = _exercises(chapter)
     if what not in exercises:
@@ -634,7 +648,7 @@ def main() -> None:
     """Run the command line."""
     # Notebooks are checked with jsonschema, which spends two seconds on a grammar of web addresses where the package
     # for it is installed. No notebook needs it; None makes jsonschema go on without.
-    sys.modules.setdefault("rfc3987_syntax", None)
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # Python's own way to say "not here"
     app(prog_name="course")
 
 

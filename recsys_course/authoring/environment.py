@@ -150,6 +150,7 @@ def install_packages() -> None:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
     )
+    assert process.stdout is not None  # a pipe, see above
     try:
         for line in process.stdout:
             output.append(line)
@@ -200,7 +201,7 @@ def exclusive() -> Iterator[None]:
     course = ROOT / ".course"
     course.mkdir(exist_ok=True)
     with open(course / "environment.lock", "a+") as handle:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             while True:  # msvcrt gives up after ten seconds; the environment takes minutes

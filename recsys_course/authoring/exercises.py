@@ -19,6 +19,7 @@ CARD = re.compile(
 )
 HINT = re.compile(r"<details>\s*<summary>\s*Hint \d+\s*</summary>(.*?)</details>", re.DOTALL | re.IGNORECASE)
 PROGRESS = Path(".course") / "progress.json"
+_Progress = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _read(id: str, text: str) -> ExerciseText:
     return ExerciseText(id, title, card["kind"].strip(), int(card["difficulty"]), int(card["minutes"]), hints)
 
 
-def read_progress(root: Path) -> dict[str, dict[str, str]]:
+def read_progress(root: Path) -> _Progress:
     """Return what is known of a reader's answers.
 
     Args:
@@ -82,7 +83,7 @@ def forget_progress(root: Path, ids: set[str]) -> None:
     _change_progress(root, lambda before: {id: graded for id, graded in before.items() if id not in ids})
 
 
-def _change_progress(root: Path, change: Callable[[dict], dict]) -> None:
+def _change_progress(root: Path, change: Callable[[_Progress], Mapping[str, Mapping[str, str]]]) -> None:
     path = root / PROGRESS
     path.parent.mkdir(exist_ok=True)
     with FileLock(path.with_suffix(".lock")):

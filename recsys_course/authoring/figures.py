@@ -38,13 +38,14 @@ def figure_text(source: str, heading: str) -> str:
 def _text(node: ast.expr) -> str:
     """A string of the code, without what an f-string fills in; empty for anything else."""
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value for part in node.values if isinstance(part, ast.Constant)).strip(" =,")
+        return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)).strip(" =,")
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 @cache
 def _kinds_of_figures() -> dict[str, str]:
     """The first line of each plotting function's docstring; read, not imported, since Matplotlib takes its time."""
-    functions = [node for node in ast.parse(PLOTTING.read_text(encoding="utf-8")).body if hasattr(node, "args")]
+    code = ast.parse(PLOTTING.read_text(encoding="utf-8"))
+    functions = [node for node in code.body if isinstance(node, ast.FunctionDef)]
     first_lines = {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in functions}
     return {name: line if line.endswith("...") else line.removesuffix(".") for name, line in first_lines.items()}

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from queue import Empty
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, RunningKernel
@@ -31,8 +32,11 @@ from recsys_course.authoring.notebooks import exercise_of_cells, strip_notebook
 from recsys_course.authoring.project import CourseError, find_project
 from recsys_course.authoring.run import KERNEL_ENVIRONMENT, read_notebook, temporary_files
 from recsys_course.authoring.slicing import needed_cells
-from recsys_course.grading import Exercise, Verdict, exercise_ids, find
+from recsys_course.grading import Exercise, Outcome, Verdict, exercise_ids, find
 from recsys_course.grading.messages import compose, field
+
+if TYPE_CHECKING:
+    from _pytest._code.code import TerminalRepr
 
 GRADING_ENVIRONMENT = {
     **KERNEL_ENVIRONMENT,
@@ -86,6 +90,8 @@ class CourseFile(IPyNbFile):
 
 class SolutionFile(CourseFile):
     """A solution notebook: the outputs stored in it are the reference; what stands on stderr is the machine's own."""
+
+    skip_compare: tuple[str, ...]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -165,14 +171,14 @@ class ChapterFile(CourseFile):
             tried = any(re.search(rf"""check\(\s*["']{exercise.id}["']""", cell.cell.source) for cell in self.cells)
             told = "put this back, in a cell of its own below your answer, and grade again"
             lines = [field("cell", exercise.check_cell)]
-            outcome = "check cell edited" if tried else "check cell missing"
+            outcome: Outcome = "check cell edited" if tried else "check cell missing"
             return Verdict(outcome, compose(exercise.id, outcome, told, lines))
         self._run_down_to(check)
         failure = self.failures[check]
         if failure is None:
             return Verdict("solved", compose(exercise.id, "solved"))
         if failure.name == "GradingError" and (head := re.match(r"\S+ \S+ (not attempted|wrong|raised)", failure.text)):
-            outcome = head[1]
+            outcome = cast(Outcome, head[1])
             above = self._failure_above(exercise, check) if outcome == "raised" else None
             return self._raised(exercise, above) if above else Verdict(outcome, failure.text)
         if (above := self._failure_above(exercise, check)) is not None:
@@ -200,8 +206,8 @@ class ChapterFile(CourseFile):
     def trouble(self) -> str:
         """The first cell that failed and belongs to no answer, in a line; "" where all ran."""
         for i, failure in sorted(self.failures.items()):
-            check = self.check_cells.get(self.owners[i])  # below it, the section of an exercise is the course's again
-            if failure is not None and (check is None or i > check):
+            check = self.check_cells.get(self.owners[i] or "")
+            if failure is not None and (check is None or i > check):  # below it, the section is the course's again
                 return f"code cell {i + 1}: {failure.text}" + (f", in line {failure.line}" if failure.line else "")
         return ""
 
@@ -270,7 +276,9 @@ class ChapterFile(CourseFile):
 class ExerciseItem(pytest.Item):
     """One exercise of a chapter."""
 
-    def __init__(self, *, exercise: Exercise, text: ExerciseText, **kwargs: object) -> None:
+    parent: ChapterFile
+
+    def __init__(self, *, exercise: Exercise, text: ExerciseText, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.exercise, self.text = exercise, text
 
@@ -293,7 +301,7 @@ class ExerciseItem(pytest.Item):
         if verdict.outcome != "solved":
             raise NotSolved(verdict.message)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> object:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         return str(excinfo.value) if isinstance(excinfo.value, NotSolved) else super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -326,7 +334,7 @@ def _syntax(source: str) -> str:
 
 def _own_line(traceback: list[str]) -> str:
     """Return number and text of the deepest line in a notebook's cell, out of the traceback that IPython prints."""
-    found = ""
+    found, number = "", ""
     in_cell = False
     for line in COLOURS.sub("", "\n".join(traceback)).splitlines():
         if head := re.match(r"\s*(?:Cell|Input) In\s?\[\d+\], line (\d+)", line):

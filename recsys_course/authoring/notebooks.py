@@ -120,7 +120,7 @@ def strip_notebook(solution: NotebookNode) -> NotebookNode:
                 "a solution region stands in a cell tagged `exercise`, below its exercise's heading, and nowhere else; "
                 f"this cell breaks that (under exercise {exercise}):\n{cell.source[:200]}"
             )
-        if tagged:
+        if exercise is not None and tagged:
             cell.source = strip_solution(cell.source, exercise)
             try:
                 compile(cell.source, f"stub of exercise {exercise}", "exec")
@@ -174,6 +174,7 @@ def strip_solution(source: str, exercise: str) -> str:
     """
     kept: list[str] = []
     region: list[str] | None = None
+    indent = ""  # of the region's first mark
     for line in source.split("\n"):
         marker = line.strip()
         if marker == BEGIN:

@@ -16,10 +16,10 @@ from recsys_course.authoring.browsers import find_chromium
 from recsys_course.authoring.project import CourseError, find_project
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
 
 FILMS = ("Star Wars", "Alien", "Terminator, The")
-SIZE = {"width": 920, "height": 1600}  # two films a row, and nothing to scroll
+SIZE: ViewportSize = {"width": 920, "height": 1600}  # two films a row, and nothing to scroll
 COLOURS = 64
 
 

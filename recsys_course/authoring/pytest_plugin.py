@@ -22,6 +22,7 @@ from recsys_course.grading.messages import field
 
 NBVAL_CELL_TIMEOUT = 2000  # nbval's own default, in seconds: half an hour for a loop that never ends
 CELL_TIMEOUT = 120
+_Collectors = list[pytest.Collector]
 CATEGORY = {"check cell missing": "no check cell", "check cell edited": "no check cell"}
 
 
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, list, list]:
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, _Collectors, _Collectors]:
     collectors = yield
     if not (_runs_notebooks(parent.config) and file_path.suffix == ".ipynb") or (role := _role(file_path)) is None:
         return collectors
@@ -128,7 +129,8 @@ def _role(path: Path) -> str | None:
 
 
 def _graded(report: pytest.TestReport) -> dict[str, str] | None:
-    return dict(report.user_properties).get("exercise")
+    graded: Any = dict(report.user_properties).get("exercise")
+    return graded
 
 
 def _line(graded: dict[str, str]) -> str:

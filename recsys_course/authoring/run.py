@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import nbformat
 from nbclient import NotebookClient
@@ -226,7 +226,7 @@ def read_notebook(path: Path) -> NotebookNode | None:
         return None
 
 
-def _ours(notebook: NotebookNode) -> dict:
+def _ours(notebook: NotebookNode) -> dict[str, Any]:
     return notebook.metadata.get("recsys_course", {})
 
 

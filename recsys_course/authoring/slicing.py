@@ -95,7 +95,8 @@ def read_cell(source: str) -> Cell:
         tree = ast.parse(source)
         table = symtable.symtable(source, "<cell>", "exec")
     except (SyntaxError, ValueError):  # running it fails before it does anything
-        return Cell(ast.Module([], []), *3 * [frozenset()], only_defines=False, is_obscure=False)
+        nothing: frozenset[str] = frozenset()
+        return Cell(ast.Module([], []), nothing, nothing, nothing, only_defines=False, is_obscure=False)
     binds = _binds(table) | {name for node in ast.walk(tree) for name in _changes(node)}
     only_defines = all(map(_is_definition, tree.body))
     later = frozenset().union(*(_uses(child, False) for child in table.get_children()))

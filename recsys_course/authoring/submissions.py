@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -154,7 +155,7 @@ def _grade(project: Project, folder: Path, submission: Submission, limits: Limit
     ]
 
 
-def _judge(path: Path, chapter: str, limits: Limits, stop: threading.Event) -> tuple[dict[str, dict], str]:
+def _judge(path: Path, chapter: str, limits: Limits, stop: threading.Event) -> tuple[dict[str, dict[str, Any]], str]:
     """Run pytest on a copy of a notebook; returns what it said of each exercise, and why it was stopped, or ""."""
     text = _as_chapter(path, chapter)
     with (
@@ -187,7 +188,7 @@ def _judge(path: Path, chapter: str, limits: Limits, stop: threading.Event) -> t
     return {result["id"]: result for result in map(json.loads, whole)}, reason
 
 
-def _wait(process: subprocess.Popen, limits: Limits, stop: threading.Event) -> str:
+def _wait(process: subprocess.Popen[bytes], limits: Limits, stop: threading.Event) -> str:
     """Wait for a judge, and hold it and its kernel to the limits; returns why it was stopped, or "".
 
     Where memory runs out, the kernel goes first: its cell is then graded as one that ended its kernel, and the next

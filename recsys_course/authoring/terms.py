@@ -52,7 +52,7 @@ def read_glossary(path: Path) -> dict[str, Term]:
     text = path.read_text(encoding="utf-8")
     head = HEAD.match(text)
     everyday = {word.lower() for word in (yaml.safe_load(head[1]) or {}).get("everyday", [])} if head else set()
-    terms = {}
+    terms: dict[str, Term] = {}
     for entry in ENTRY.finditer(text):
         term = Term(f"/{path.name}#{anchor_of(entry['terms'])}", _plain(entry["meaning"]))
         terms |= {name.strip().lower(): term for name in entry["terms"].split(",")}
@@ -64,7 +64,8 @@ def read_glossary(path: Path) -> dict[str, Term]:
 @cache
 def read_names(path: Path) -> dict[str, Term]:
     """Every metric and parameter of the notation, with the heading above it and what its row says of it."""
-    names, heading, saying = {}, "", None
+    names: dict[str, Term] = {}
+    heading, saying = "", None
     for line in path.read_text(encoding="utf-8").splitlines():
         if found := HEADING.match(line):
             heading = slugify(found[1], "-")
@@ -99,7 +100,8 @@ class _LinkTerms(Treeprocessor):
             for entry in root.iter("dt"):
                 entry.set("id", anchor_of("".join(entry.itertext())))
             return
-        self.terms, self.met = read_glossary(self.glossary), set()
+        self.terms = read_glossary(self.glossary)
+        self.met: set[str] = set()  # addresses
         self.names = read_names(self.notation) if page != self.notation.name else {}
         alternatives = "|".join(re.escape(name) for name in sorted(self.terms, key=len, reverse=True))
         self.pattern = re.compile(rf"(?<![\w-])({alternatives})s?(?![\w-])", re.IGNORECASE)

@@ -15,6 +15,8 @@ class Recommender(ABC):
     A subclass writes `_fit` and `_score`, and may rely on clean input in both.
     """
 
+    _shape: tuple[int, int] | None = None
+
     def fit(self, interactions: sparse.csr_matrix) -> Self:
         """Learns from implicit feedback.
 
@@ -50,7 +52,7 @@ class Recommender(ABC):
             RuntimeError: `fit` has not run.
             ValueError: `users` is not a 1-D array of integers, or holds a row that the matrix does not have.
         """
-        if getattr(self, "_shape", None) is None:
+        if self._shape is None:
             raise RuntimeError(f"{type(self).__name__} is not fitted yet: call fit(interactions) first.")
         users = np.asarray(users)
         if users.ndim != 1 or not np.issubdtype(users.dtype, np.integer):

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from recsys_course.data.integrity import Damaged
 from recsys_course.data.names import DatasetError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
 
 BATCH_SIZE = 65_536
 
@@ -72,7 +77,7 @@ def genre_names(folder: Path) -> list[str]:
     return _info(folder).features["movie_genres"].feature.names
 
 
-def _info(folder: Path):
+def _info(folder: Path) -> tfds.core.DatasetInfo:
     import tensorflow_datasets as tfds
 
     info = tfds.builder_from_directory(folder).info
@@ -84,14 +89,14 @@ def _info(folder: Path):
     return info
 
 
-def _feature(spec):
+def _feature(spec: tfds.features.TensorInfo) -> tf.io.FixedLenFeature | tf.io.RaggedFeature:
     import tensorflow as tf
 
     stored = {tf.string: tf.string, tf.float32: tf.float32}.get(spec.tf_dtype, tf.int64)
     return tf.io.FixedLenFeature((), stored) if spec.shape == () else tf.io.RaggedFeature(stored)
 
 
-def _array(tensor, dtype) -> np.ndarray:
+def _array(tensor: tf.Tensor | tf.RaggedTensor, dtype: tf.DType) -> np.ndarray:
     import tensorflow as tf
 
     if isinstance(tensor, tf.RaggedTensor):

@@ -65,7 +65,7 @@ class Kept:
         handle, unfinished = tempfile.mkstemp(dir=self.path.parent, suffix=".npz")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # no array of ours is named like NumPy's option
             os.replace(unfinished, self.path)
         except BaseException:
             os.unlink(unfinished)

@@ -8,7 +8,7 @@ import io
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm.auto import tqdm
 
@@ -25,6 +25,9 @@ from recsys_course.data.names import (
     prepared_folder,
     title,
 )
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 
 class Prepared(NamedTuple):
@@ -153,7 +156,7 @@ def _num_records(name: str, table: str, archive: Path) -> int:
         return sum(1 for _ in lines) - file.endswith(".csv")
 
 
-def _counted(examples: Iterable, progress: tqdm) -> Iterator:
+def _counted(examples: Iterable[Any], progress: tqdm) -> Iterator[Any]:
     for example in examples:
         yield example
         progress.update()
@@ -172,7 +175,7 @@ def _quiet_tfds() -> Iterator[None]:
         tfds.enable_progress_bar()
 
 
-def _builder(name: str, table: str, root: Path):
+def _builder(name: str, table: str, root: Path) -> tfds.core.DatasetBuilder:
     import tensorflow_datasets as tfds
 
     return tfds.builder(f"movielens/{name}-{table}", data_dir=root)

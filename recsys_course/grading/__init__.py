@@ -5,6 +5,7 @@ from __future__ import annotations
 from recsys_course.grading.core import (
     Exercise,
     GradingError,
+    Outcome,
     Verdict,
     Wrong,
     check,
@@ -18,6 +19,7 @@ from recsys_course.grading.core import (
 __all__ = [
     "Exercise",
     "GradingError",
+    "Outcome",
     "Verdict",
     "Wrong",
     "check",

@@ -61,7 +61,7 @@ def _counted_rows(num_rows: int):
     return tf.data.Dataset.from_generator(read, output_signature=tf.TensorSpec((), tf.int64)), lambda: len(starts)
 
 
-def _epoch(batches, num_rows: int) -> list:
+def _epoch(batches, num_rows: int) -> list[Any]:
     """One pass over the batches, as lists; cut short where there is no end to it."""
     return [element.tolist() for element in batches.take(num_rows + 1).as_numpy_iterator()]
 
@@ -115,7 +115,7 @@ def _check_buffer(first: list[list[int]], second: list[list[int]], num_rows: int
 
 
 def _is_last(user_ids, timestamps, movie_ids):
-    best: dict[int, tuple] = {}
+    best: dict[int, tuple[float, float, int]] = {}
     for row, (user, moment, movie) in enumerate(zip(user_ids, timestamps, movie_ids, strict=True)):
         best[user] = max(best.get(user, (-np.inf, -np.inf, -1)), (moment, movie, row))
     rows = {row for _, _, row in best.values()}
@@ -380,7 +380,7 @@ def _tables(result: Any, log: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     return tuple(result)
 
 
-def _pairs(table: pd.DataFrame) -> list[tuple]:
+def _pairs(table: pd.DataFrame) -> list[tuple[Any, ...]]:
     return sorted(zip(table.user_id, table.movie_id, table.timestamp, strict=True))
 
 

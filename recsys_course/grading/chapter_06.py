@@ -192,6 +192,9 @@ exercise(
 # --- 6.4 Mend the meaning, keep the order -------------------------------------------------------------------------
 
 
+Recalibration = Callable[[np.ndarray], Any]  # from predictions to predictions, if it is as it should be
+
+
 def _world(
     distort: Callable[[np.ndarray], np.ndarray], count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -201,7 +204,7 @@ def _world(
     return distort(expected), expected + rng.normal(scale=0.9, size=count), expected
 
 
-def _learned(answer: Any, predicted: np.ndarray, actual: np.ndarray) -> Callable:
+def _learned(answer: Any, predicted: np.ndarray, actual: np.ndarray) -> Recalibration:
     before = predicted.copy(), actual.copy()
     function = answer(predicted, actual)
     if not (np.array_equal(before[0], predicted) and np.array_equal(before[1], actual)):
@@ -215,7 +218,7 @@ def _learned(answer: Any, predicted: np.ndarray, actual: np.ndarray) -> Callable
     return function
 
 
-def _applied(function: Callable, scores: np.ndarray) -> np.ndarray:
+def _applied(function: Recalibration, scores: np.ndarray) -> np.ndarray:
     before = scores.copy()
     values = np.asarray(function(scores), dtype=np.float64)
     if not np.array_equal(before, scores):
@@ -230,7 +233,7 @@ def _applied(function: Callable, scores: np.ndarray) -> np.ndarray:
     return values
 
 
-def _off(function: Callable, distort: Callable[[np.ndarray], np.ndarray]) -> float:
+def _off(function: Recalibration, distort: Callable[[np.ndarray], np.ndarray]) -> float:
     """How far fresh predictions, recalibrated, are from the expected ratings; root mean square, in stars."""
     predicted, _, expected = _world(distort, 2000, seed=99)
     return float(np.sqrt(np.mean((_applied(function, predicted) - expected) ** 2)))

@@ -79,8 +79,8 @@ def _array(value: Any) -> np.ndarray | None:
         return None
     if items and any(isinstance(item, str) for item in items):
         return np.asarray(items, dtype=object) if all(isinstance(item, str) for item in items) else None
-    arrays = [_array(item) for item in items]
-    if any(array is None for array in arrays) or len({array.shape for array in arrays}) > 1:
+    arrays = [array for item in items if (array := _array(item)) is not None]
+    if len(arrays) < len(items) or len({array.shape for array in arrays}) > 1:
         return None
     return np.stack(arrays) if arrays else np.zeros(0)
 
@@ -113,7 +113,7 @@ def _array_difference(got: np.ndarray, expected: np.ndarray) -> str | None:
     return f"{int((~same).sum())} of {expected.size} values differ, the first at [{first}]"
 
 
-def _sequence_difference(got: Any, expected: Sequence) -> str | None:
+def _sequence_difference(got: Any, expected: Sequence[Any]) -> str | None:
     if not _is_sequence(got):
         return f"expected {_kind(expected)}, got {_kind(got)}"
     if len(got) != len(expected):
@@ -124,7 +124,7 @@ def _sequence_difference(got: Any, expected: Sequence) -> str | None:
     return None
 
 
-def _mapping_difference(got: Any, expected: Mapping) -> str | None:
+def _mapping_difference(got: Any, expected: Mapping[Any, Any]) -> str | None:
     if not isinstance(got, Mapping):
         return f"expected named columns {', '.join(map(str, expected))}, got {_kind(got)}"
     missing, extra = [k for k in expected if k not in got], [k for k in got if k not in expected]
@@ -140,7 +140,7 @@ def _mapping_difference(got: Any, expected: Mapping) -> str | None:
     return None
 
 
-def _set_difference(got: Any, expected: Set) -> str | None:
+def _set_difference(got: Any, expected: Set[Any]) -> str | None:
     if not isinstance(got, Set):
         return f"expected a set, got {_kind(got)}"
     got, expected = {plain(item) for item in got}, {plain(item) for item in expected}

@@ -10,14 +10,24 @@ import ast
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Literal
 
 from recsys_course.grading import messages
 from recsys_course.grading.comparison import agree, difference
-from recsys_course.grading.registry import Exercise, Inputs, Wrong, copied, exercise, exercise_ids, find, inputs
+from recsys_course.grading.registry import (
+    Exercise,
+    Function,
+    Inputs,
+    Wrong,
+    copied,
+    exercise,
+    exercise_ids,
+    find,
+    inputs,
+)
 
 __all__ = [
     "Exercise",
@@ -156,7 +166,7 @@ def _judge_by_reference(found: Exercise, answer: Any) -> Verdict:
     return _verdict(found, "solved")
 
 
-def _outcome(function: Callable, given: Inputs) -> tuple[Any, BaseException | None]:
+def _outcome(function: Function, given: Inputs) -> tuple[Any, BaseException | None]:
     """Call the function and return (result, None) or (None, what it raised). An interrupt passes through."""
     try:
         return function(*given.args, **given.kwargs), None
@@ -164,7 +174,7 @@ def _outcome(function: Callable, given: Inputs) -> tuple[Any, BaseException | No
         return None, error
 
 
-def _misconception(found: Exercise, answer: Callable, failing: Inputs) -> str:
+def _misconception(found: Exercise, answer: Function, failing: Inputs) -> str:
     """Return the message of the misconception that the answer shares on the failing case, and on most others; or ""."""
     best, most = "", 0
     for message, mistaken in found.misconceptions.items():
@@ -175,7 +185,7 @@ def _misconception(found: Exercise, answer: Callable, failing: Inputs) -> str:
     return best
 
 
-def _same_outcome(one: Callable, other: Callable, case: Inputs) -> bool:
+def _same_outcome(one: Function, other: Function, case: Inputs) -> bool:
     (got, error), (wanted, wanted_error) = _outcome(one, case.copied()), _outcome(other, case.copied())
     if error is not None or wanted_error is not None:
         return type(error) is type(wanted_error)
@@ -224,7 +234,7 @@ def _program(function: Any) -> str | None:
     return ast.dump(tree)
 
 
-def _signature(function: Callable) -> str:
+def _signature(function: Function) -> str:
     try:
         return str(inspect.signature(function))
     except (TypeError, ValueError):

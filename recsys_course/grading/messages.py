@@ -74,7 +74,7 @@ def field(label: str, text: str) -> str:
     return f"  {label:<10}" + text.rstrip().replace("\n", "\n" + INDENT)
 
 
-def call(name: str, function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> str:
+def call(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return ``name(arguments)`` on one line, or with long arguments named on lines of their own."""
     texts = [show(value) for value in args] + [f"{key}={show(value)}" for key, value in kwargs.items()]
     one_line = f"{name}({', '.join(texts)})"

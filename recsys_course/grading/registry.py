@@ -12,10 +12,12 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from recsys_course.grading import messages
 
+Function = Callable[..., Any]  # an answer, or what it is held against
+Judge = Callable[[Any], None]
 _MISSING = object()
 
 
@@ -40,7 +42,7 @@ class Wrong(Exception):
 class Inputs:
     """Positional and named arguments of one call."""
 
-    args: tuple
+    args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
     def copied(self) -> Inputs:
@@ -59,11 +61,11 @@ class Exercise:
 
     id: str
     answer: str
-    judge: Callable[[Any], None] | None = None
-    reference: Callable | None = None
+    judge: Judge | None = None
+    reference: Function | None = None
     cases: Sequence[Inputs] = ()
-    misconceptions: Mapping[str, Callable] = field(default_factory=dict)
-    planted_bug: Callable | None = None
+    misconceptions: Mapping[str, Function] = field(default_factory=dict)
+    planted_bug: Function | None = None
 
     @property
     def check_cell(self) -> str:
@@ -74,15 +76,31 @@ class Exercise:
 _exercises: dict[str, Exercise] = {}
 
 
+@overload
+def exercise(id: str, *, answer: str, planted_bug: Function | None = None) -> Callable[[Judge], Judge]: ...
+
+
+@overload
 def exercise(
     id: str,
     *,
     answer: str,
-    reference: Callable | None = None,
+    reference: Function,
+    cases: Sequence[Inputs],
+    misconceptions: Mapping[str, Function] | None = None,
+    planted_bug: Function | None = None,
+) -> None: ...
+
+
+def exercise(
+    id: str,
+    *,
+    answer: str,
+    reference: Function | None = None,
     cases: Sequence[Inputs] = (),
-    misconceptions: Mapping[str, Callable] | None = None,
-    planted_bug: Callable | None = None,
-) -> Callable[[Callable[[Any], None]], Callable[[Any], None]] | None:
+    misconceptions: Mapping[str, Function] | None = None,
+    planted_bug: Function | None = None,
+) -> Callable[[Judge], Judge] | None:
     """Register an exercise.
 
     With a ``reference`` the answer is a function, called on every case and compared with it. Without one this is a
@@ -110,7 +128,7 @@ def exercise(
         _exercises[id] = Exercise(id, answer, None, reference, tuple(cases), dict(misconceptions or {}), planted_bug)
         return None
 
-    def register(judge: Callable[[Any], None]) -> Callable[[Any], None]:
+    def register(judge: Judge) -> Judge:
         _exercises[id] = Exercise(id, answer, judge=judge, planted_bug=planted_bug)
         return judge
 

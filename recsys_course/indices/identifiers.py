@@ -96,7 +96,7 @@ class IdTable:
             )
         if any(isinstance(one, str) for one in lists):
             raise ValueError("exclude must hold a list of ids for each query, got a bare string; put it in a list.")
-        arrays = [checked_ids(list(one)) for one in lists]
+        arrays = [checked_ids(np.asarray(list(one))) for one in lists]
         keys = [self.keys_of(array) for array in arrays]
         rows = np.repeat(np.arange(expected), [len(one) for one in keys])
         flat = np.concatenate(keys) if keys else np.empty(0, np.int64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -43,6 +43,7 @@ class TopK(NamedTuple):
     ids: np.ndarray
 
 
+@dataclass(kw_only=True, eq=False)
 class Index(ABC):
     """Finds, for each query embedding, the items with the highest affinity: the inner product of the two embeddings.
 

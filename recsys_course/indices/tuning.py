@@ -112,8 +112,7 @@ def tune(
         found = index.set_search(**parameters).search(queries[half], k).ids
         return neighbor_recall_at_k(found, right[half])
 
-    before = index.search_parameters
-    found = None
+    found, setting = None, index.search_parameters
     try:
         trials = [Trial(parameters, recall(parameters, sweep)) for parameters in index.search_grid(k)]
         standing = [at for at, trial in enumerate(trials) if trial.recall >= recall_target]
@@ -122,17 +121,17 @@ def tune(
                 if trials[at].cost is None:
                     index.set_search(**trials[at].parameters)
                     trials[at] = trials[at]._replace(cost=cost(index, queries[sweep], k))
-            timed = [at for at in standing if trials[at].cost is not None]
-            cheapest = min(timed, key=lambda at: trials[at].cost)
-            trials[cheapest] = trials[cheapest]._replace(confirmed=recall(trials[cheapest].parameters, confirm))
-            if trials[cheapest].confirmed >= recall_target:
-                found = trials[cheapest]
+            prices = {at: price for at in standing if (price := trials[at].cost) is not None}
+            cheapest = min(prices, key=prices.__getitem__)
+            confirmed = recall(trials[cheapest].parameters, confirm)
+            trials[cheapest] = trials[cheapest]._replace(confirmed=confirmed)
+            if confirmed >= recall_target:
+                setting = trials[cheapest].parameters
+                found = Tuned(setting, confirmed, prices[cheapest], tuple(trials))
             standing.remove(cheapest)
     finally:
-        index.set_search(**(found.parameters if found else before))
-    if found is None:
-        return Tuned(None, max(trial.recall for trial in trials), None, tuple(trials))
-    return Tuned(found.parameters, found.confirmed, found.cost, tuple(trials))
+        index.set_search(**setting)
+    return found or Tuned(None, max(trial.recall for trial in trials), None, tuple(trials))
 
 
 def _undercut_by_none(trials: list[Trial], standing: list[int]) -> list[int]:

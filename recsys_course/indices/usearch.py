@@ -30,10 +30,13 @@ class Usearch(GraphIndex):
         self._add(embeddings, np.arange(len(embeddings)))
 
     def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        self._index.expansion_search = max(self.ef_search, k)
+        from usearch.index import BatchMatches
+
+        self._index.expansion_search = max(self.ef_search, k)  # type: ignore[misc]  # it has a setter, further down
         found = self._index.search(queries, k, threads=1 if len(queries) == 1 else 0)
         keys = np.atleast_2d(found.keys).astype(np.int64)
-        found_none = np.arange(keys.shape[1]) >= np.reshape(found.counts if len(queries) > 1 else len(found), (-1, 1))
+        num_found = found.counts if isinstance(found, BatchMatches) else len(found)
+        found_none = np.arange(keys.shape[1]) >= np.reshape(num_found, (-1, 1))
         return 1 - np.atleast_2d(found.distances), np.where(found_none, -1, keys)
 
     def _add(self, embeddings: np.ndarray, keys: np.ndarray) -> None:
@@ -48,4 +51,6 @@ class Usearch(GraphIndex):
     def _read(self, folder: Path) -> None:
         from usearch.index import Index as Library
 
-        self._index = Library.restore(str(folder / "index.usearch"))
+        restored = Library.restore(str(folder / "index.usearch"))
+        assert restored is not None  # as it would be if there were no file
+        self._index = restored

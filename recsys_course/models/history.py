@@ -21,7 +21,7 @@ from recsys_course.models.retrieval import (
 from recsys_course.models.towers import MovieTower
 
 # Chosen on the validation part of leave-last-out, with histories strictly before the held-out rating.
-HISTORY_RECIPE = {
+HISTORY_RECIPE: dict[str, Any] = {
     "length": 30,
     "embedding_dim": 32,
     "l2": 0.03,

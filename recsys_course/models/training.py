@@ -39,7 +39,7 @@ class HitRate(tf.keras.callbacks.Callback):
         super().__init__()
         self.index, self.movies, self.held_out, self.seen, self.k = index, movies, held_out, seen, k
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         score = affinity_scorer(self.model, self.index, self.movies)
         ranked = metrics.rank_held_out(score, self.held_out, self.seen)
         raw = metrics.rank_held_out(score, self.held_out)

@@ -47,7 +47,7 @@ class RestClient:
         self,
         model: str,
         *,
-        instances: list | None = None,
+        instances: list[Any] | None = None,
         inputs: Any = None,
         version: int | None = None,
         signature: str | None = None,
@@ -57,7 +57,7 @@ class RestClient:
         Raises:
             Refused: the server says no, and why.
         """
-        body = {"instances": instances} if inputs is None else {"inputs": inputs}
+        body: dict[str, Any] = {"instances": instances} if inputs is None else {"inputs": inputs}
         if signature is not None:
             body["signature_name"] = signature
         answer = self._ask("POST", f"{_path(model, version)}:predict", body)
@@ -73,7 +73,7 @@ class RestClient:
         answer = self._ask("GET", f"{_path(model, version)}/metadata")
         return answer["metadata"]["signature_def"]["signature_def"]
 
-    def _ask(self, method: str, path: str, body: dict | None = None) -> dict:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         response = self._session.request(method, self._address + path, json=body, timeout=self._timeout)
         if not response.ok:
             raise Refused(response.status_code, response.json()["error"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +71,7 @@ def split_genres(value: object, separator: str) -> tuple[str, ...]:
     return tuple(names) or (NO_GENRES,)
 
 
-def _list(values: pa.Array | None, length: int) -> list:
+def _list(values: pa.Array | None, length: int) -> list[Any]:
     return [None] * length if values is None else values.to_pylist()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +59,7 @@ class Table:
     layout: str
     unit: str
     num_rows: int
-    sample: dict[str, list]
+    sample: dict[str, list[Any]]
     has_header: bool
 
     def chunks(self, names: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
@@ -109,19 +110,20 @@ class _Text(Table):
             return Chunk(columns, np.array(lines, dtype=np.int64))
 
         with (
-            self.path.open(encoding="utf-8-sig", newline="") as file,
+            self.path.open("rb") as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
             tqdm(total=self.path.stat().st_size, desc=f"reading {self.path.name}", unit="B", unit_scale=True) as bar,
         ):
             numbered = _rows(self.path, file, self.separator)
             for line, row in itertools.islice(numbered, int(self.has_header), None):
                 if len(row) != width:
-                    bad.add("wrong number of columns", [line], lambda _, row=row: f"{len(row)} instead of {width}")
+                    bad.add("wrong number of columns", [line], [f"{len(row)} instead of {width}"].__getitem__)
                     continue
                 rows.append(row)
                 lines.append(line)
                 if len(rows) == CHUNK:
                     yield chunk()
-                    bar.update(file.buffer.tell() - bar.n)
+                    bar.update(raw.tell() - bar.n)
                     rows, lines = [], []
             if rows:
                 yield chunk()
@@ -130,9 +132,9 @@ class _Text(Table):
 
 def _open_text(path: Path, header: bool | None, named: Sequence[str]) -> Table:
     separator = _separator(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
         rows = [row for _, row in itertools.islice(_rows(path, file, separator), SAMPLE + 1)]
-        read = file.buffer.tell()
+        read = raw.tell()
     has_header = is_header(rows[0], named) if header is None else header
     columns = [cell.strip() for cell in rows[0]] if has_header else [str(n + 1) for n in range(len(rows[0]))]
     body = [row for row in rows[has_header:] if len(row) == len(columns)]

@@ -14,7 +14,7 @@ from recsys_course.serving.server.settings import Settings
 
 
 def main() -> int:
-    """Serve with settings as JSON, such as ``{"models": "models", "rest_port": 0}``. Returns the exit status."""
+    """Serve with settings as JSON, such as ``{"models": "models", "rest_port": 0}``; returns where it cannot start."""
     settings = json.loads(sys.argv[1])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
@@ -22,7 +22,6 @@ def main() -> int:
     except CannotStart as error:
         print(f"course serve: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _stop_at_end_of_input() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +21,15 @@ from recsys_course.serving.server.metrics import Metrics
 from recsys_course.serving.server.servable import Signature, Tensors
 
 ALONE_AT_ONCE = 4  # requests of a signature without batches that run beside each other
+_Results = Sequence[Tensors | RequestError]  # one for each request
+_Company = tuple[tuple[int, ...], ...] | None
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
     inputs: Tensors
     rows: int
-    company: tuple | None  # jobs that agree in this may share a batch; None: it runs alone
+    company: _Company  # jobs that agree in this may share a batch; None: it runs alone
     answer: asyncio.Future[Tensors]
 
 
@@ -53,7 +56,7 @@ class Batcher:
         job.answer.get_loop().call_soon(self._start)  # after all that arrived at the same moment, so that they go along
         return await job.answer
 
-    def _company(self, inputs: Tensors) -> tuple[int, tuple | None]:
+    def _company(self, inputs: Tensors) -> tuple[int, _Company]:
         """Rows of a request, and what others must have in common with it to share a batch."""
         sizes = {array.shape[0] for array in inputs.values() if array.ndim}
         if not self._signature.batchable or len(sizes) != 1:
@@ -65,12 +68,13 @@ class Batcher:
             self._running += 1
             self._metrics.batch_rows.observe(sum(job.rows for job in batch))
             done = self._pool.submit(_run, self._signature, [job.inputs for job in batch], [job.rows for job in batch])
-            loop = batch[0].answer.get_loop()
-            done.add_done_callback(partial(loop.call_soon_threadsafe, self._finished, batch))
+            done.add_done_callback(partial(self._hand_back, batch))
 
     def _next(self) -> list[_Job]:
         """The longest waiting job with all that may go along with it, in their order."""
-        batch, others, rows = [], deque(), 0
+        batch: list[_Job] = []
+        others: deque[_Job] = deque()
+        rows = 0
         while self._waiting:
             job = self._waiting.popleft()
             if job.answer.done():  # its client has gone, or its time is up
@@ -83,7 +87,11 @@ class Batcher:
         self._waiting = others
         return batch
 
-    def _finished(self, batch: list[_Job], done: Future[list[Tensors | RequestError]]) -> None:
+    def _hand_back(self, batch: list[_Job], done: Future[_Results]) -> None:
+        """From the thread that has run a batch to the event loop."""
+        batch[0].answer.get_loop().call_soon_threadsafe(self._finished, batch, done)
+
+    def _finished(self, batch: list[_Job], done: Future[_Results]) -> None:
         self._running -= 1
         self._start()  # before the answers are written, so that the model works meanwhile
         for job, result in zip(batch, done.result(), strict=True):
@@ -95,14 +103,14 @@ class Batcher:
                 job.answer.set_result(result)
 
 
-def _run(signature: Signature, requests: list[Tensors], rows: list[int]) -> list[Tensors | RequestError]:
+def _run(signature: Signature, requests: list[Tensors], rows: list[int]) -> _Results:
     """Outputs, or an error, for each of several requests: together, or one by one where one of them is bad."""
     if len(requests) > 1:
         try:
             return _together(signature, requests, rows)
         except RequestError:
             pass
-    results = []
+    results: list[Tensors | RequestError] = []
     for inputs in requests:
         try:
             results.append(signature.run(inputs))

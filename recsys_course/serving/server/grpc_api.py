@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc
 import numpy as np
@@ -43,7 +43,7 @@ def _with_status(handler: Handler) -> Handler:
     """Turn a refused request into gRPC's status for it."""
 
     @functools.wraps(handler)
-    async def answered(self, request: Message, context: grpc.aio.ServicerContext) -> Message:
+    async def answered(self: object, request: Message, context: grpc.aio.ServicerContext) -> Message:
         try:
             return await handler(self, request, context)
         except RequestError as error:
@@ -53,7 +53,7 @@ def _with_status(handler: Handler) -> Handler:
 
 
 @_with_status
-async def _not_offered(self, request: Message, context: grpc.aio.ServicerContext) -> Message:
+async def _not_offered(self: object, request: Message, context: grpc.aio.ServicerContext) -> Message:
     raise RequestError(Code.UNIMPLEMENTED, "This server answers Predict, GetModelMetadata and GetModelStatus")
 
 
@@ -114,7 +114,7 @@ def _number(spec: model_pb2.ModelSpec) -> int | None:
     return spec.version.value if spec.HasField("version") else None
 
 
-def _wanted(filtered: list[str], outputs: dict[str, TensorSpec]) -> list[str]:
+def _wanted(filtered: Sequence[str], outputs: Mapping[str, TensorSpec]) -> list[str]:
     for key in filtered:
         if key not in outputs:
             raise invalid(f"output_filter names {key!r}; the outputs are {', '.join(outputs)}")

@@ -85,7 +85,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _of_rows(instances: Any, signature: Signature) -> dict[str, list]:
+def _of_rows(instances: Any, signature: Signature) -> dict[str, list[Any]]:
     """Columns from a list of rows: of objects with a key for each input, or of plain values of a single input."""
     if not isinstance(instances, list) or not instances:
         raise invalid(f"'instances' must be a list of at least one row, but got {_kind(instances)}")
@@ -132,7 +132,7 @@ def _tensor(value: Any, spec: TensorSpec) -> np.ndarray:
         raise invalid(f"Input {spec.name!r} is of type {spec.dtype.name}: {error}") from error
 
 
-def _leaves(values: list, spec: TensorSpec) -> np.ndarray:
+def _leaves(values: list[Any], spec: TensorSpec) -> np.ndarray:
     """A flat array from values of one type; nothing is converted that would lose something."""
     dtype = spec.dtype
     if dtype.name == "string":

@@ -61,6 +61,7 @@ class LocalServer:
 
     def stop(self, wait: float = 60.0) -> int:
         """Let requests in flight finish, end the process, and return its exit status."""
+        assert self.process.stdin is not None  # a pipe, see above
         self.process.stdin.close()
         return self.process.wait(wait)
 

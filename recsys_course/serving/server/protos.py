@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
@@ -33,6 +35,6 @@ def signature_map(version: Version) -> get_model_metadata_pb2.SignatureDefMap:
     return get_model_metadata_pb2.SignatureDefMap(signature_def=version.servable.definitions)
 
 
-def as_json(message: Message) -> dict:
+def as_json(message: Message) -> dict[str, Any]:
     """A message as TensorFlow Serving's REST API shows it: with its own field names, and every field."""
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

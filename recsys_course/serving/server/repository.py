@@ -49,16 +49,22 @@ class Version:
         number: as its folder is called.
         state: whether it answers.
         error: why it does not, once loading it has failed.
-        servable: what is loaded, while it is available.
+        loaded: what answers, while it is available.
         batchers: for each signature, what runs it.
     """
 
     number: int
     state: State = State.START
     error: str = ""
-    servable: Servable | None = None
+    loaded: Servable | None = None
     batchers: dict[str, Batcher] = field(default_factory=dict)
     _files: Files = ()  # what the folder held when it was last looked at
+
+    @property
+    def servable(self) -> Servable:
+        """What answers; of an available version only."""
+        assert self.loaded is not None, f"version {self.number} is {self.state.name}"
+        return self.loaded
 
 
 class Repository:
@@ -173,7 +179,7 @@ class Repository:
             self._metrics.broken.labels(name).inc()
             log.warning("%s/%d is broken and is not served: %s", name, version.number, error)
             return
-        version.servable = servable
+        version.loaded = servable
         version.batchers = {
             key: Batcher(signature, self._settings.max_batch_rows, self._metrics)
             for key, signature in servable.signatures.items()

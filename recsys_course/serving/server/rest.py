@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -12,7 +13,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from recsys_course.serving.server import json_tensors, protos
@@ -24,6 +25,7 @@ from recsys_course.serving.server.service import Service
 PAGE = Path(__file__).parent / "page"
 NOTHING_FOREIGN = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_Handler = Callable[..., Awaitable[Response]]
 
 
 def application(service: Service) -> Starlette:
@@ -31,7 +33,7 @@ def application(service: Service) -> Starlette:
     api = _Api(service)
     register_url_convertor("part", _Part())
     one, versioned = "/v1/models/{name:part}", "/v1/models/{name:part}/versions/{version:part}"
-    routes = [Route(f"{path}:predict", api.predict, methods=["POST"]) for path in (one, versioned)]
+    routes: list[BaseRoute] = [Route(f"{path}:predict", api.predict, methods=["POST"]) for path in (one, versioned)]
     routes += [Route(f"{path}/metadata", api.metadata) for path in (one, versioned)]
     routes += [Route(path, api.status) for path in (one, versioned)]
     routes += [Route(path, api.metrics) for path in ("/metrics", "/monitoring/prometheus/metrics")]
@@ -44,7 +46,7 @@ def application(service: Service) -> Starlette:
         Route("/page/models/{name}/catalogue.json", api.catalogue),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
-    handlers = {RequestError: _refused, HTTPException: _http_error, Exception: _fault}
+    handlers: dict[type[Exception], _Handler] = {RequestError: _refused, HTTPException: _http_error, Exception: _fault}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
@@ -145,7 +147,7 @@ def _which(request: Request) -> tuple[str, int | None]:
     return name, int(version)
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse({"error": message}, status, headers)
 
 

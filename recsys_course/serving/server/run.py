@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import tensorflow as tf
 import uvicorn
@@ -131,7 +131,8 @@ async def _close_the_slow(http: uvicorn.Server, settings: Settings) -> None:
     while True:
         now, before = time.monotonic(), since
         since = {}
-        for connection in list(http.server_state.connections):
+        connections: list[Any] = list(http.server_state.connections)  # HTTP's alone, which have a cycle
+        for connection in connections:
             cycle = connection.cycle
             waiting = cycle is None or cycle.response_complete
             stage = (connection, None if waiting else cycle)
