@@ -46,7 +46,7 @@ environment: # .venv from the lock file; does nothing where it is up to date
 bench: environment ## all benchmarks, and what falls short of a target (four hours; U1=path/to/u1.test); QUICK=1 takes five minutes
 	@$(if $(U1),COURSE_U1_TEST="$(U1)") $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-bench-ann: environment ## measure the nearest-neighbour indices; SIZE=small takes a minute, the default twenty
+bench-ann: environment ## measure the nearest-neighbour indices; SIZE=small takes a minute, the default twenty; SIZE=huge: ten million items
 	@$(BIN)/python -m benchmarks.ann --size $(or $(SIZE),full) --minutes $(or $(MINUTES),20)
 	@$(BIN)/python -m benchmarks.overview
 

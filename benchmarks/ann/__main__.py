@@ -13,27 +13,31 @@ import psutil
 
 from benchmarks import running
 from benchmarks.ann import results
-from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
+from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, NAMES, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
 from benchmarks.ann.report import best, figures, page, targets_met, text_table
 from benchmarks.running import Failed
 from recsys_course import indices
 
 WORK = running.WORK / "ann"
-KEPT = running.RESULTS / "ann.json"
-PAGE = running.PAGES / "ann.md"
-LONGEST = 900  # seconds that one process may take
+LONGEST = 1800  # seconds that one process may take
 
 
 def main() -> int:
     """Returns the exit status: 0 all measured, 1 something failed or is left, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ann", description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="full", help="small: a minute; full: up to a million items")
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        default="full",
+        help="small: a minute; full: up to a million items; huge: ten million, by themselves",
+    )
     parser.add_argument("--minutes", type=float, default=20, help="start no further index after so many (default 20)")
     parser.add_argument("--only", metavar="TEXT", default="", help="measure only indices whose name contains this")
     parser.add_argument("--report", action="store_true", help="measure nothing; page and figures from the kept results")
     asked = parser.parse_args()
     if asked.report:
-        publish(results.read(KEPT), PAGE)
+        for kept in sorted(running.RESULTS.glob("ann*.json")):
+            publish(results.read(kept), running.PAGES / f"{kept.stem}.md")
         return 0
     try:
         return run(asked.size, asked.minutes, asked.only)
@@ -73,12 +77,15 @@ def run(size: str, minutes: float, only: str) -> int:
         except Failed as error:
             failed += 1
             print(f"failed: {error}", flush=True)
-    print(f"\n{text_table(content)}\n\n{targets_met(content)}")
+    print(f"\n{text_table(content)}\n")
+    if size != "huge":
+        print(targets_met(content))
     if left or failed:
         print(f"\n{left} not measured within {minutes:g} minutes, {failed} failed; the same command goes on from here.")
         return 1
     whole = size != "small" and not only
-    kept, shown = (KEPT, PAGE) if whole else (WORK / size / "ann.json", WORK / size / "ann.md")
+    folders = (running.RESULTS, running.PAGES) if whole else (WORK / size, WORK / size)
+    kept, shown = (folder / f"{NAMES[size]}.{kind}" for folder, kind in zip(folders, ("json", "md"), strict=True))
     results.write(kept, content)
     publish(results.read(kept), shown)
     path.unlink()  # done: the next run measures anew

@@ -18,8 +18,9 @@ CORPORA = {"movielens": None, "10k": 10_000, "100k": 100_000, "1M": 1_000_000, "
 SIZES = {
     "small": ("10k",),
     "full": ("movielens", "10k", "100k", "1M"),
-    "huge": ("movielens", "10k", "100k", "1M", "10M"),
+    "huge": ("10M",),
 }
+NAMES = {"small": "ann", "full": "ann", "huge": "ann_huge"}  # of results, page and figures
 SECONDS_A_POINT = {"small": 0.1, "full": 0.4, "huge": 0.4}  # of single queries, for each setting that is timed
 
 

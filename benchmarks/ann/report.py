@@ -11,6 +11,7 @@ import matplotlib
 from benchmarks.ann.plan import (
     BANDWIDTH_TARGET,
     CORPORA,
+    NAMES,
     RECALL_TARGETS,
     SPEED_TARGETS,
     TARGET_CORPUS,
@@ -171,33 +172,39 @@ def page(content: dict[str, Any]) -> str:
     machine = here["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in here["versions"].items() if number)
     dates, commits = (sorted({str(one[name]) for one in content["records"].values()}) for name in ("date", "commit"))
-    largest = corpora(content)[-1]
+    sizes = corpora(content)
+    largest, name = sizes[-1], NAMES[content["size"]]
+    title, span, command = (
+        ("Ten million items", "where a catalogue has ten million items", "make bench-ann SIZE=huge")
+        if content["size"] == "huge"
+        else ("Nearest neighbours", "from a film catalogue to millions of items", "make bench-ann")
+    )
     parts = [
-        "# Nearest neighbours, measured",
-        "How fast and how right are the indices of [`recsys_course.indices`](../api/indices.md), from a film catalogue "
-        "to millions of items? Everything on this page is written by `make bench-ann` from one file of results, "
-        "`benchmarks/results/ann.json`.",
+        f"# {title}, measured",
+        f"How fast and how right are the indices of [`recsys_course.indices`](../api/indices.md), {span}? Everything "
+        f"on this page is written by `{command}` from one file of results, `benchmarks/results/{name}.json`.",
         f"Measured on {', '.join(dates)}: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gb']} GiB, {machine['system']}, Python {machine['python']}; {versions}; "
         f"commit {', '.join(commits)}, seed {here['seed']}, {here['num_queries']} queries. Times of another machine "
         "differ; the order of the indices mostly does not.",
-        "## Targets",
-        "```text\n" + targets_met(content) + "\n```",
-        f"## Recall against time, {largest}",
     ]
+    if TARGET_CORPUS in sizes or content["size"] == "small":
+        parts += ["## Targets", "```text\n" + targets_met(content) + "\n```"]
+    parts.append(f"## Recall against time, {largest}")
     for k in RECALL_TARGETS:
         parts.append(
-            f"![Recall at {k} against the time of a single query, one line an index](ann_recall_{k}.svg)\n\n"
+            f"![Recall at {k} against the time of a single query, one line an index]({name}_recall_{k}.svg)\n\n"
             f"*One query, k = {k}, {largest} items. Up and to the left is better. Dotted: the wanted recall, and the "
             "wanted speed.*"
         )
-    parts += [
-        "## Time against size",
-        "![Time of a single query against the number of items](ann_sizes.svg)\n\n"
-        f"*One query, k = 10, the fastest setting with a recall of at least {RECALL_TARGETS[10]}. The dashed line is "
-        "the time that reading all embeddings takes.*",
-    ]
-    for corpus in corpora(content):
+    if len(sizes) > 1:
+        parts += [
+            "## Time against size",
+            "![Time of a single query against the number of items](ann_sizes.svg)\n\n"
+            f"*One query, k = 10, the fastest setting with a recall of at least {RECALL_TARGETS[10]}. The dashed line "
+            "is the time that reading all embeddings takes.*",
+        ]
+    for corpus in sizes:
         record = next(record for _, record in measured_on(content, corpus))
         parts += [f"## {_title(corpus)}", _table(content, corpus)]
         if "bandwidth" in record:
@@ -211,7 +218,7 @@ def page(content: dict[str, Any]) -> str:
         "## Run it yourself",
         "```bash\nmake bench-ann SIZE=small   # about a minute\n"
         "make bench-ann              # up to a million items, about 20 minutes on 2 cores\n"
-        "make bench-ann SIZE=huge    # 10 million as well, where memory allows\n```\n\n"
+        "make bench-ann SIZE=huge    # 10 million, on a page of their own, where memory allows\n```\n\n"
         "Stop it whenever you like: what is measured is kept, and the same command goes on. `MINUTES=5` starts no "
         "further index after five minutes. Run it on a machine that does nothing else.",
     ]
@@ -242,7 +249,7 @@ def _table(content: dict[str, Any], corpus: str) -> str:
 
 
 def figures(content: dict[str, Any], folder: Path) -> None:
-    """Draws the frontier for each k on the largest catalogue, and time against size, as SVG files."""
+    """Draws the frontier for each k on the largest catalogue, and time against size where there are several."""
     from recsys_course import plotting
 
     largest = corpora(content)[-1]
@@ -252,7 +259,7 @@ def figures(content: dict[str, Any], folder: Path) -> None:
         for name, record in rows.items():
             points = sorted(record["points"][str(k)], key=lambda point: point["p50_seconds"])
             curves[name] = [1e6 * point["p50_seconds"] for point in points], [point["recall"] for point in points]
-        with figure(folder / f"ann_recall_{k}.svg", *FIGURE_INCHES) as ax:
+        with figure(folder / f"{NAMES[content['size']]}_recall_{k}.svg", *FIGURE_INCHES) as ax:
             plotting.recall_curves(curves, f"microseconds for one query, k = {k}", log=True, ax=ax)
             ax.axhline(target, linestyle=":", color=INK, linewidth=1)
             if "exact" in rows:
@@ -260,6 +267,8 @@ def figures(content: dict[str, Any], folder: Path) -> None:
                 ax.axvline(1e6 * wanted, linestyle=":", color=INK, linewidth=1)
             ax.set_ylim(bottom=max(0.0, min(0.7, target - 0.3)), top=1.01)
             ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    if len(corpora(content)) == 1:
+        return
     with figure(folder / "ann_sizes.svg", *FIGURE_INCHES) as ax:
         plotting.time_by_size(*_by_size(content), ax=ax)
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

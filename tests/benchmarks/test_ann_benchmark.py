@@ -156,7 +156,6 @@ def test_it_measures_and_reports(here, monkeypatch, capsys):
         "ann.md",
         "ann_recall_10.svg",
         "ann_recall_100.svg",
-        "ann_sizes.svg",
     }
     assert not list((here / "indices").iterdir()), "what was built is not left behind"
 
@@ -225,13 +224,20 @@ def test_slow_settings_are_not_looked_at_and_levels_take_the_fastest():
     assert chosen == [{"effort": 2}, {"effort": 3}], "below the lowest level none is timed"
 
 
-KEPT = ROOT / "benchmarks" / "results" / "ann.json"
-
-
-@pytest.mark.skipif(not KEPT.is_file(), reason="no results are kept")
-def test_the_page_is_what_the_kept_results_say(tmp_path):
-    found = results.read(KEPT)
+def test_the_pages_are_what_the_kept_results_say(tmp_path):
     shown = ROOT / "docs" / "results"
-    assert (shown / "ann.md").read_text(encoding="utf-8") == report.page(found), "python -m benchmarks.ann --report"
-    report.figures(found, tmp_path)
+    for kept in (ROOT / "benchmarks" / "results").glob("ann*.json"):
+        found = results.read(kept)
+        page = (shown / f"{kept.stem}.md").read_text(encoding="utf-8")
+        assert page == report.page(found), "python -m benchmarks.ann --report"
+        report.figures(found, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in shown.glob("ann*.svg")}
+
+
+def test_ten_million_items_have_a_page_of_their_own(tmp_path):
+    found = content(record("10M", "exact", [point(1.0, 60_000)]) | {"bandwidth": BANDWIDTH}) | {"size": "huge"}
+    page = report.page(found)
+    assert page.startswith("# Ten million items, measured") and "ann_huge_recall_10.svg" in page
+    assert "## Targets" not in page and "ann_sizes.svg" not in page
+    report.figures(found, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"ann_huge_recall_10.svg", "ann_huge_recall_100.svg"}
