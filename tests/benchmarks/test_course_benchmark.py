@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -179,6 +180,15 @@ def test_commands_run_cleanly_and_one_that_failed_runs_again(commands, capsys):
     capsys.readouterr()
     commands.measure(records, 2)
     assert "make course: measured before" in (again := capsys.readouterr().out) and "make test: meas" not in again
+
+
+def test_a_command_that_takes_too_long_is_ended_with_what_it_has_started(commands, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "LONGEST", 2)
+    (tmp_path / "started").write_text("sleep 60 & echo $! > pid; wait")
+    with pytest.raises(running.Failed, match="sh started took more than"):
+        commands.run("sh started", tmp_path, dict(os.environ), tmp_path / "log")
+    pid = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_command_finds_an_empty_home_with_pips_settings_and_no_other_python(commands, tmp_path, monkeypatch):
