@@ -11,7 +11,7 @@ BENCHMARKS := bench bench-ann bench-serving bench-retrieval bench-history bench-
 # What `make check` runs: no notebook, no training, no server.
 FAST := tests/test_course.py tests/metrics tests/grading/test_core.py tests/grading/test_comparison.py \
 	$(addprefix tests/data/test_,splits.py names.py interactions.py) \
-	$(addprefix tests/authoring/test_,notebooks.py exercises.py terms.py mathml.py learners_path.py)
+	$(addprefix tests/authoring/test_,notebooks.py exercises.py terms.py mathml.py learners_path.py contributing.py shown_outputs.py)
 
 .PHONY: $(BENCHMARKS) help course test check environment lock test-colab clean
 

@@ -185,7 +185,7 @@ def test_seeds_stand_in_the_first_cell_after_the_set_up(chapter):
 def test_exercises_are_complete(chapter):
     notebook = source_of(chapter)
     texts = read_exercises(notebook)
-    assert 3 <= len(texts) <= 5
+    assert 3 <= len(texts) <= 5, "a chapter has three to five exercises: one more goes into another, or replaces one"
     assert [text.id for text in texts] == [f"{chapter.number}.{m}" for m in range(1, len(texts) + 1)]
     kinds = {text.kind for text in texts}
     assert kinds <= {"fill in", "find the bug", "open design"} and len(kinds) >= 2
