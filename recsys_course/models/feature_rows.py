@@ -74,9 +74,9 @@ def feature_rows(
             raise ValueError(
                 f"the history names {min(unknown)!r}, which is none of the {len(order):,} ids of the rows."
             )
-        columns = sorted_ids(met.unique())
-        blocks.append(history_weights(_ones(zip(rows, met, strict=True), order, columns)))
-        names += [f"met {id}" for id in columns]
+        ever_met = sorted_ids(met.unique())
+        blocks.append(history_weights(_ones(zip(rows, met, strict=True), order, ever_met)))
+        names += [f"met {id}" for id in ever_met]
     return FeatureRows(order, sparse.hstack(blocks, "csr", dtype=np.float32), np.array(names, dtype=object))
 
 
@@ -142,8 +142,8 @@ def _readable(column: str, value: object) -> str:
 
 
 def _ones(pairs: Iterable[tuple[str, str]], rows: Iterable[str], columns: Iterable[str]) -> sparse.csr_matrix:
-    rows, columns, pairs = pd.Index(rows), pd.Index(columns), list(pairs)
-    at = [index.get_indexer([pair[side] for pair in pairs]) for side, index in enumerate((rows, columns))]
-    matrix = sparse.csr_matrix((np.ones(len(pairs), np.float32), at), shape=(len(rows), len(columns)))
+    sides, pairs = (pd.Index(rows), pd.Index(columns)), list(pairs)
+    at = [index.get_indexer([pair[side] for pair in pairs]) for side, index in enumerate(sides)]
+    matrix = sparse.csr_matrix((np.ones(len(pairs), np.float32), at), shape=tuple(map(len, sides)))
     matrix.data[:] = 1.0  # scipy has added repeated pairs up
     return matrix

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recsys_course.recommender.candidates import NUM_CANDIDATES
 from recsys_course.recommender.trained import SPLIT, Say, TrainedRecommender
-from recsys_course.serving.export import about_dataset, catalogue, publish_module
+from recsys_course.serving.export import Request, about_dataset, catalogue, publish_module
 
 
 def export_recommender(trained: TrainedRecommender, models_dir: Path | str = "models", say: Say = print) -> Path:
@@ -28,7 +28,7 @@ def export_recommender(trained: TrainedRecommender, models_dir: Path | str = "mo
         "NDCG@10, seen-out": trained.metrics,
     }
     users, films = trained.user_ids, trained.movies["movie_id"].tolist()
-    asked = [("serving_default", {"user_id": ids}) for ids in (users[:1], users[:32], ["a stranger"])]
+    asked: list[Request] = [("serving_default", {"user_id": ids}) for ids in (users[:1], users[:32], ["a stranger"])]
     asked += [("top_k", {"user_id": users[:1], "k": [100]}), ("liked", {"liked": [films[:2]], "k": [10]})]
     folder = publish_module(Path(models_dir) / "recommender", trained.module(), facts, asked, catalogue(trained))
     say(f"wrote {folder}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -108,5 +108,5 @@ def _titles_by_position(trained: TrainedRecommender) -> np.ndarray:
     return by_id.loc[trained.retrieval.index.movie_ids].to_numpy(object)
 
 
-def _text(tensor: tf.Tensor) -> list | str:
+def _text(tensor: tf.Tensor) -> list[Any] | str:
     return np.char.decode(np.asarray(tensor.numpy(), bytes), "utf-8").tolist()

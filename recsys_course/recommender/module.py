@@ -141,6 +141,6 @@ class RecommenderModule(UserLists):
         return tf.where(nearest > 0, tf.reshape(reasons, tf.shape(places)), self.films.num_movies)
 
     @property
-    def signatures(self) -> dict[str, Callable]:
+    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """What `tf.saved_model.save` takes as `signatures`."""
         return super().signatures | {"liked": self.liked}

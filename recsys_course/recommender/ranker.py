@@ -40,7 +40,7 @@ class CandidateLists(NamedTuple):
     @property
     def has_choice(self) -> np.ndarray:
         """`[num_lists] bool`: whether retrieval found what was chosen; without it there is nothing to learn."""
-        return self.chosen.any(axis=1)
+        return np.any(self.chosen, axis=1)
 
 
 class Ranker(tf.keras.Model):

@@ -82,7 +82,14 @@ class Reranking(tf.Module):
         room = tf.cast(room, tf.float32)  # [batch, num_kinds]
         num_candidates = tf.shape(candidates)[1]
 
-        def step(at, left, likeness, shown, places, found):
+        def step(
+            at: tf.Tensor,
+            left: tf.Tensor,  # [batch, num_candidates] bool: not picked yet
+            likeness: tf.Tensor,  # [batch, num_candidates]: to the most alike of those that are
+            shown: tf.Tensor,  # [batch, num_kinds]: how many of each kind are
+            places: tf.TensorArray,
+            found: tf.TensorArray,
+        ) -> tuple[tf.Tensor | tf.TensorArray, ...]:
             broken = tf.reduce_any((kinds > 0) & (shown >= room)[:, tf.newaxis], axis=2)
             worth = scores - self.diversity * likeness - BROKEN * tf.cast(broken, tf.float32)
             place = tf.argmax(tf.where(left, worth, -np.inf), axis=1, output_type=tf.int32)  # [batch]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ from recsys_course.recommender import (
     reranking,
     training,
 )
-from recsys_course.serving import retrieval_module
+from recsys_course.recommender.module import RecommenderModule
 from recsys_course.serving.quiet import quiet_tensorflow
+from recsys_course.serving.retrieval_module import ExactSearch
 from recsys_course.serving.user_lists import LIST_LENGTH
 
 SPLIT = "leave-last-out: each user's last rating for test, the one before it for validation, the others for train"
@@ -71,7 +73,7 @@ class TrainedRecommender(NamedTuple):
         """How both were trained, and what the page is made by."""
         return {"retrieval": models.HISTORY_RECIPE, "rules": self.rules._asdict()}
 
-    def module(self) -> training.RecommenderModule:
+    def module(self) -> RecommenderModule:
         """The live module."""
         return training.build_module(self.retrieval, self.ranker, self.rules)
 
@@ -139,10 +141,11 @@ def measured(trained: TrainedRecommender, held_out: pd.DataFrame, known: pd.Data
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def _code() -> tuple:
+def _code() -> tuple[ModuleType, ...]:
     """The modules whose code decides what is learnt and measured."""
     ours = (candidates, evaluation, features, films, neighbours, ranker, reranking, training, sys.modules[__name__])
-    theirs = (models.history, models.retrieval, models.towers, preprocessing, retrieval_module, baselines.neighbours)
+    search = sys.modules[ExactSearch.__module__]  # by its name, `serving` has a function
+    theirs = (models.history, models.retrieval, models.towers, preprocessing, search, baselines.neighbours)
     return ours + theirs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ MOST_USERS = 5_000  # of more, as many are drawn by lot: their lists take 66 MB,
 LEVELS = 3  # each takes two ratings off the end of every user's training history, for the ranker to learn from
 
 
-class Retrieval(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Retrieval:
     """The first stage, trained, with all that is known from the training ratings.
 
     Attributes:

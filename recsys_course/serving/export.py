@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,23 @@ EXTRA = "assets.extra"  # TensorFlow Serving's name for files that lie beside a 
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "scann", "numpy", "protobuf")
 LIKED = 0.75  # of the way from the lowest rating to the highest: 4 of 5 stars
 
-Request = tuple[str, dict[str, list]]  # a signature, and its inputs
+Request = tuple[str, dict[str, list[Any]]]  # a signature, and its inputs
+
+
+class HasLearnt(Protocol):
+    """A trained model, as far as an artefact says what it has learnt from; see `Trained` for what each part is."""
+
+    @property
+    def dataset(self) -> str: ...
+
+    @property
+    def train(self) -> pd.DataFrame: ...
+
+    @property
+    def movies(self) -> pd.DataFrame: ...
+
+    @property
+    def user_ids(self) -> list[str]: ...
 
 
 class Exported(NamedTuple):
@@ -78,11 +94,8 @@ def is_liked(train: pd.DataFrame) -> pd.Series:
     return train["user_rating"] >= lowest + LIKED * (highest - lowest)
 
 
-def catalogue(trained: Trained) -> dict[str, dict]:
+def catalogue(trained: HasLearnt) -> dict[str, dict[str, Any]]:
     """What a page needs to show lists to people: films by id, and what each user liked best.
-
-    Args:
-        trained: its `movies`, `train` and `user_ids` are read.
 
     Returns:
         `{"movies": {movie_id: {"title", "year" (int or None), "genres"}}, "users": {user_id: [movie_id, ...]}}`; at
@@ -121,8 +134,8 @@ def _publish(base: Path, trained: Trained, module: RetrievalModule, measured: di
     return publish_module(base, module, facts, warm_up, catalogue(trained))
 
 
-def about_dataset(trained: Trained) -> dict[str, Any]:
-    """What a manifest says of the data; reads `dataset`, `user_ids`, `movies` and `train`."""
+def about_dataset(trained: HasLearnt) -> dict[str, Any]:
+    """What a manifest says of the data."""
     return {
         "name": trained.dataset,
         "users": len(trained.user_ids),

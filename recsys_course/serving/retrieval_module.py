@@ -103,7 +103,7 @@ class RetrievalModule(UserLists, SeenFilms):
         query_tower: tf.keras.Model,
         search: Callable[[tf.Tensor, tf.RaggedTensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
         user_ids: Sequence[str],
-        movie_ids: Sequence[str],
+        movie_ids: Sequence[str] | np.ndarray,
         seen: sparse.csr_matrix,
     ) -> None:
         if seen.shape != (len(user_ids), len(movie_ids)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ SPLIT = "random, 80 % train, 10 % validation, 10 % test, seed 42"
 Say = Callable[[str], None]
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Trained:
     """A trained two-tower model with everything that an artefact says about it.
 
     Attributes:

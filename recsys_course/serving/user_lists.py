@@ -59,7 +59,7 @@ class UserLists(tf.Module):
             return self.recommend(user_id, k)
 
     @property
-    def signatures(self) -> dict[str, Callable]:
+    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """What `tf.saved_model.save` takes as `signatures`."""
         return {"serving_default": self.serving_default, "top_k": self.top_k}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +13,10 @@ import tensorflow as tf
 from recsys_course import metrics, models
 from recsys_course.recommender import CandidateLists, Ranker, evaluation, fit_ranker, held_out_lists, training
 from recsys_course.recommender import ranker as ranking
+from recsys_course.recommender import trained as kept
 from recsys_course.recommender.features import PairFeatures
 from recsys_course.recommender.trained import measured
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.retrieval_module import FILLED, ExactSearch
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +186,9 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_users():
 def test_an_untrained_ranker_can_be_made_from_the_number_of_features_alone():
     ranker = ranking.untrained_ranker(len(PairFeatures.NAMES))
     assert isinstance(ranker, Ranker) and len(ranker.variables) == 6
+
+
+def test_what_was_learnt_is_kept_under_the_code_of_the_search_too():
+    code = kept._code()
+    assert sys.modules[ExactSearch.__module__] in code
+    assert all(isinstance(part, ModuleType) for part in code)

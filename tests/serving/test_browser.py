@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,5 +81,5 @@ def test_five_liked_films_beat_popularity(world):
 
 def test_where_nobody_has_five_liked_films_nothing_is_claimed(world):
     trained, split, _ = world
-    few = trained._replace(train=trained.train.groupby("user_id", observed=True).head(3))
+    few = replace(trained, train=trained.train.groupby("user_id", observed=True).head(3))
     assert browser.hit_rates_from_liked(few, split.test) == {}

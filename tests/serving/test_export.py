@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -339,7 +340,7 @@ def test_titles_without_a_year_and_users_without_a_favourite(world):
     movies = trained.movies.copy()
     movies.loc[0, "movie_title"], movies.loc[1, "movie_title"] = "No year", "Amélie (Le fabuleux destin) (2001) "
     train = trained.train.assign(user_rating=trained.train.user_rating.where(trained.train.user_id != "7", 3.0))
-    catalogue = serving.export.catalogue(trained._replace(movies=movies, train=train))
+    catalogue = serving.export.catalogue(replace(trained, movies=movies, train=train))
     first, second = list(catalogue["movies"].values())[:2]
     assert (first["title"], first["year"]) == ("No year", None)
     assert (second["title"], second["year"]) == ("Amélie (Le fabuleux destin)", 2001)
