@@ -269,8 +269,8 @@ diagrams.show("pipeline")
 # | `batch` | stacks elements | turns many small calls into one large one |
 # | `prefetch` | prepares the next element while this one is used | last, so that it covers all the others |
 #
-# We measure. An epoch is one pass over the data; of the later ones the fastest counts, since a machine that is busy for a
-# moment slows any of them. `hour` stands for any feature computed from a row.
+# We measure. An epoch is one pass over the data; of the later ones the fastest counts, since a machine that is busy for
+# a moment slows any of them. `hour` stands for any feature computed from a row.
 #
 # *Predict:* which of the five pipelines has the fastest first epoch, and which the fastest later ones?
 
