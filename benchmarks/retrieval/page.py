@@ -28,8 +28,8 @@ SPLITS = {
     "random": (
         "Random split",
         "80 % train, 10 % validation, 10 % test, seed 42. Models learn from train, as in the chapters. Every model "
-        "draws up one list a user. The history tower draws it up at the end of what the user has in train: it says what "
-        "comes next, but most of what is held out here came long before, so this split asks it the wrong question. "
+        "draws up one list a user. The history tower draws it up at the end of what the user has in train: it says "
+        "what comes next, but most of what is held out here came long before, so this split asks it a wrong question. "
         "Asked anew at the moment of each held-out rating it would read the rest of that rating's session, which is in "
         "train, and look far better than it is: chapter 7 shows it.",
     ),
