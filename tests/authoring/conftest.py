@@ -12,6 +12,9 @@ PYPROJECT = """\
 [tool.recsys_course]
 repository = "someone/their-course"
 branch = "main"
+
+[tool.pytest.ini_options]
+addopts = "-p no:schemathesis -p no:hypothesispytest"
 """
 
 HEADER = """\

@@ -35,6 +35,7 @@ ANSWERS = {
 STUB = 'def {0}(x):\n    raise NotImplementedError("Exercise: your turn")'
 STUBBORN = "while True:\n    try:\n        while True:\n            pass\n    except KeyboardInterrupt:\n        pass"
 ENDLESS = "def {0}(x):\n    while True:\n        pass"
+LIGHT = ["-p", "no:schemathesis", "-p", "no:hypothesispytest"]  # what other processes need not import
 ROLE = {"recsys_course": {"role": "chapter", "chapter": "99_fake"}}
 
 
@@ -179,7 +180,7 @@ def test_two_workers_grade_two_notebooks_each_in_one_kernel(grade, pytester):
         cell_of(
             notebook, "import fake_chapter"
         ).source += f"\nwith open('{name}.txt', 'a') as file: file.write('start ')"
-    result = grade(notebooks, "-n", "2")
+    result = grade(notebooks, "-n", "2", *LIGHT)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
@@ -364,6 +365,6 @@ def test_other_notebooks_are_nbvals_and_without_nbval_there_is_nothing(grade, py
     grade({"plain": plain, "fake": chapter()}, "plain.ipynb").assert_outcomes(passed=1)
 
     pytester.makepyfile(test_other="import os\n\ndef test_it():\n    assert 'COURSE_GRADING' not in os.environ")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(*LIGHT)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*ipynb*")

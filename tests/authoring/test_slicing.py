@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -144,16 +145,27 @@ def test_a_cell_that_is_not_python_runs_and_needs_nothing():
 
 # --- The proof ----------------------------------------------------------------------------------------------------
 
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """Latest-small, to be copied: what one chapter keeps beside it, the next one must not find."""
+    folder = tmp_path_factory.mktemp("latest_small")
+    latest_small.prepare(folder)
+    return folder
+
+
 SELECTED_BY_NAME = {"stub", "solution", "nothing", "a number", "its argument", "raises"}
 
 
 @pytest.mark.parametrize("chapter", PROJECT.chapters, ids=lambda chapter: chapter.stem)
-def test_the_verdict_on_every_exercise_is_a_whole_runs(chapter, tmp_path):
+def test_the_verdict_on_every_exercise_is_a_whole_runs(chapter, prepared, tmp_path):
     """Each exercise, as handed out, solved, and wrong in every typical way: all cells and the needed ones agree.
 
-    The cells run on latest-small, with its other ids, half stars, and nothing about the people; so every chapter does.
+    All cells: the chapter from top to bottom as it is handed out, and none outside the exercises may fail, so nothing
+    below an exercise depends on its answer. They run on latest-small, with its other ids, half stars, and nothing about
+    the people; so every chapter does.
     """
-    latest_small.prepare(tmp_path / "data")
+    shutil.copytree(prepared, tmp_path / "data")
     variables = {"TFDS_DATA_DIR": str(tmp_path / "data"), "COURSE_DATASET": "latest-small"}
     variables["PYTHONPATH"] = os.pathsep.join([str(PROJECT.root / "tests"), str(PROJECT.root)])
     done = subprocess.run(
@@ -163,7 +175,7 @@ def test_the_verdict_on_every_exercise_is_a_whole_runs(chapter, tmp_path):
         capture_output=True,
         encoding="utf-8",
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]  # a cell outside the exercises that fails ends it
     verdicts = json.loads(done.stdout.splitlines()[-1])
     for which, found in verdicts.items():
         assert found["some"] == found["full"], which

@@ -2,8 +2,9 @@
 
     python -m support.verdicts 3
 
-One process runs both: the whole chapter in one namespace, each selection in a fresh one. Prints, as JSON, for each
-exercise and answer: how many cells ran (null: no selection was certain), and both verdicts.
+One process runs both: the whole chapter in one namespace, each selection in a fresh one. The chapter goes on as it is
+handed out, with no exercise answered, and every other cell has to run. Prints, as JSON, for each exercise and answer:
+how many cells ran (null: no selection was certain), and both verdicts.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from recsys_course.grading import find
 
 
 def answers(id: str, solution: str) -> dict[str, str]:
-    """Sources of an exercise's cell: as handed out, wrong in the typical ways, of the wrong kind, and right."""
+    """Sources of an exercise's cell: right, of the wrong kind, wrong in the typical ways, and as handed out."""
     exercise = find(id)
-    sources = {"stub": strip_solution(solution, id), "nothing": f"{exercise.answer} = None"}
+    sources = {"solution": solution, "nothing": f"{exercise.answer} = None"}
     sources["a number"] = f"{exercise.answer} = 7"
     sources["its argument"] = f"def {exercise.answer}(*given, **named):\n    return given[0]"
     sources["raises"] = f"def {exercise.answer}(*given, **named):\n    return undefined_name"
@@ -38,18 +39,23 @@ def answers(id: str, solution: str) -> dict[str, str]:
         sources[f"misconception {number}"] = (
             f"mistaken = {mistaken}\n\ndef {exercise.answer}(*given, **named):\n    return mistaken(*given, **named)"
         )
-    return sources | {"solution": solution}
+    return sources | {"stub": strip_solution(solution, id)}
 
 
 def run_cell(source: str, namespace: dict[str, Any], name: str) -> str:
-    """Run a cell as a notebook does, go on whatever it raises, and say what that was."""
+    """Run a cell as a notebook does; returns what it printed."""
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(compile(source, name, "exec"), namespace)
+    return said.getvalue()
+
+
+def verdict_of(source: str, namespace: dict[str, Any], name: str) -> str:
+    """Run a cell, go on whatever it raises, and say what that was."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            exec(compile(source, name, "exec"), namespace)
+        return run_cell(source, namespace, name)
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
-    return said.getvalue()
 
 
 def main(number: str) -> None:
@@ -65,14 +71,15 @@ def main(number: str) -> None:
         if tags[at] == "exercise":
             continue
         if tags[at] != "check":
-            problem = run_cell(cell.source, whole, f"<cell {at}>")
-            assert not problem.partition(":")[0].endswith("Error"), f"cell {at}: {problem}"
+            run_cell(cell.source, whole, f"<cell {at}>")
             continue
         exercise_at = max(i for i in range(at) if tags[i] == "exercise" and code[i][1] == owner)
-        for kind, source in answers(str(owner), code[exercise_at][0].source).items():
+        before = dict(whole)
+        for kind, source in answers(str(owner), code[exercise_at][0].source).items():  # the stub is the last, and stays
             name = f"<{owner} {kind}>"
-            whole.pop(find(str(owner)).answer, None)
-            full = [run_cell(source, whole, name), run_cell(cell.source, whole, "<check>")]
+            whole.clear()
+            whole.update(before)
+            full = [verdict_of(source, whole, name), verdict_of(cell.source, whole, "<check>")]
             sources = [*handed_out[:exercise_at], source, *handed_out[exercise_at + 1 :]]
             own = [i for i in range(at) if code[i][1] == owner]
             needed = needed_cells(sources, at, own, handed_out)
@@ -80,7 +87,8 @@ def main(number: str) -> None:
             if needed is not None:
                 fresh: dict[str, Any] = {"__name__": "__main__"}
                 said = {
-                    i: run_cell(sources[i], fresh, name if i == exercise_at else f"<cell {i}>") for i in sorted(needed)
+                    i: verdict_of(sources[i], fresh, name if i == exercise_at else f"<cell {i}>")
+                    for i in sorted(needed)
                 }
                 some = [said[exercise_at], said[at]]
             cells = None if needed is None else len(needed)
