@@ -1,22 +1,44 @@
-"""One server process for all tests that only ask; the models are toys."""
+"""One server process for all tests that only ask, with toys for models; and one model that has been trained."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import requests
 from support import toy_models
 
+from recsys_course import data
+from recsys_course.serving import trained as training
 from recsys_course.serving.client import GrpcClient, RestClient
 from recsys_course.serving.server.process import LocalServer
 
+RECIPE = training.RECIPE | {"embedding_dim": 8, "learning_rate": 0.02, "l2": 0.001, "epochs": 6, "batch_size": 256}
 CATALOGUE = {
     "movies": {"1": {"title": "<b>Heat & 'Dust'</b>", "year": 1995, "genres": ["Drama"]}},
     "users": {"7": ["1"], "8": []},
 }
+
+
+class World(NamedTuple):
+    trained: training.Trained
+    split: data.Split
+    synthetic: data.synthetic.SyntheticData
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """A trained model of a world of three taste groups."""
+    synthetic = data.synthetic.taste_groups(num_users=120, num_movies=90, num_groups=3)
+    split = data.random_split(synthetic.ratings)
+    model = training.fit(split, synthetic.movies, RECIPE, say=lambda line: None)
+    index = data.InteractionIndex.of(synthetic.ratings, synthetic.movies)
+    measured = training.hit_rates(model, split, synthetic.movies)
+    trained = training.Trained(model, "synthetic", split.train, synthetic.movies, index, RECIPE, measured)
+    return World(trained, split, synthetic)
 
 
 @pytest.fixture(scope="session")

@@ -9,25 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_course import data, models
+from recsys_course import models
 from recsys_course.serving import browser
-from recsys_course.serving import trained as training
-
-RECIPE = training.RECIPE | {"embedding_dim": 8, "learning_rate": 0.02, "l2": 0.001, "epochs": 6, "batch_size": 256}
-
-
-@pytest.fixture(scope="module")
-def world():
-    """A trained model of a world of three taste groups, and its split."""
-    synthetic = data.synthetic.taste_groups(num_users=120, num_movies=90, num_groups=3)
-    split = data.random_split(synthetic.ratings)
-    model = training.fit(split, synthetic.movies, RECIPE, say=lambda line: None)
-    index = data.InteractionIndex.of(synthetic.ratings, synthetic.movies)
-    return training.Trained(model, "synthetic", split.train, synthetic.movies, index, RECIPE, {}), split, synthetic
 
 
 def test_rounded_embeddings_are_the_models_own(world):
-    trained, *_ = world
+    trained = world.trained
     films = browser.browser_films(trained)
     exact = trained.candidate_embeddings()[trained.index.movie_positions(films.ids)]
     assert np.abs(films.embeddings - exact).max() <= films.step / 2 * 1.001
@@ -35,7 +22,7 @@ def test_rounded_embeddings_are_the_models_own(world):
 
 
 def test_films_stand_by_how_often_they_are_rated_and_carry_what_is_known_of_them(world):
-    trained, *_ = world
+    trained = world.trained
     films = browser.browser_films(trained)
     counts = trained.train["movie_id"].astype(str).value_counts()
     ratings = [counts.get(id, 0) for id in films.ids]
@@ -47,13 +34,13 @@ def test_films_stand_by_how_often_they_are_rated_and_carry_what_is_known_of_them
 
 
 def test_of_a_larger_catalogue_the_best_known_are_kept(world, monkeypatch):
-    whole = browser.browser_films(world[0])
+    whole = browser.browser_films(world.trained)
     monkeypatch.setattr(browser, "MOST_FILMS", 10)
-    assert browser.browser_films(world[0]).ids == whole.ids[:10]
+    assert browser.browser_films(world.trained).ids == whole.ids[:10]
 
 
 def test_the_script_holds_what_was_rounded(world, tmp_path):
-    films = browser.browser_films(world[0])
+    films = browser.browser_films(world.trained)
     browser.write_browser_films(films, tmp_path / "films.js")
     text = (tmp_path / "films.js").read_text(encoding="utf-8")
     content = json.loads(text.removeprefix("window.courseFilms = ").removesuffix(";\n"))
@@ -63,7 +50,7 @@ def test_the_script_holds_what_was_rounded(world, tmp_path):
 
 
 def test_liked_films_bring_films_of_the_same_taste(world):
-    trained, _, synthetic = world
+    trained, synthetic = world.trained, world.synthetic
     groups = dict(zip(synthetic.movies["movie_id"], synthetic.movie_group, strict=True))
     embeddings = trained.candidate_embeddings()
     of_catalogue = np.array([groups[id] for id in trained.index.movie_ids])
@@ -74,12 +61,12 @@ def test_liked_films_bring_films_of_the_same_taste(world):
 
 
 def test_five_liked_films_beat_popularity(world):
-    trained, split, _ = world
+    trained, split = world.trained, world.split
     measured = browser.hit_rates_from_liked(trained, split.test, k=10)
     assert measured["five liked films"] > 1.2 * measured["most popular"] > 0
 
 
 def test_where_nobody_has_five_liked_films_nothing_is_claimed(world):
-    trained, split, _ = world
+    trained, split = world.trained, world.split
     few = replace(trained, train=trained.train.groupby("user_id", observed=True).head(3))
     assert browser.hit_rates_from_liked(few, split.test) == {}

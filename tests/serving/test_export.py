@@ -16,29 +16,16 @@ from scipy import sparse
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from recsys_course import baselines, data, metrics, serving
-from recsys_course.serving import trained as training
+from recsys_course import baselines, metrics, serving
 from recsys_course.serving.export import EXTRA, retrieval_module
 from recsys_course.serving.retrieval_module import FILLED, ExactSearch, RetrievalModule
 
 needs_scann = pytest.mark.skipif(not serving.ScannSearch.is_available(), reason="ScaNN has wheels for Linux only")
-RECIPE = training.RECIPE | {"embedding_dim": 8, "learning_rate": 0.02, "l2": 0.001, "epochs": 6, "batch_size": 256}
-
-
-@pytest.fixture(scope="module")
-def world():
-    """A trained model of a world of three taste groups, and its split."""
-    synthetic = data.synthetic.taste_groups(num_users=120, num_movies=90, num_groups=3)
-    split = data.random_split(synthetic.ratings)
-    model = training.fit(split, synthetic.movies, RECIPE, say=lambda line: None)
-    index = data.InteractionIndex.of(synthetic.ratings, synthetic.movies)
-    measured = training.hit_rates(model, split, synthetic.movies)
-    return training.Trained(model, "synthetic", split.train, synthetic.movies, index, RECIPE, measured), split
 
 
 @pytest.fixture(scope="module")
 def exported(world, tmp_path_factory):
-    return serving.export_retrieval(world[0], tmp_path_factory.mktemp("models"), say=lambda line: None)
+    return serving.export_retrieval(world.trained, tmp_path_factory.mktemp("models"), say=lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +35,7 @@ def loaded(exported):
 
 def live_lists(world, k):
     """What the live towers recommend, in NumPy: float64 affinities, seen films out, equal ones by position."""
-    trained, _ = world
+    trained = world.trained
     index = trained.index
     queries = trained.model.query_tower({"user_id": tf.constant(index.user_ids)}).numpy()
     scores = queries.astype(np.float64) @ trained.candidate_embeddings().astype(np.float64).T
@@ -87,7 +74,7 @@ print(json.dumps(answers))
 @pytest.fixture(scope="module")
 def fresh(world, exported):
     """The answers of a process that knows nothing but the folders."""
-    users = world[0].index.user_ids.tolist()
+    users = world.trained.index.user_ids.tolist()
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     done = subprocess.run(
         [sys.executable, "-c", FRESH, str(exported.exact), str(exported.scann or ""), json.dumps(users)],
@@ -112,8 +99,8 @@ def test_scann_s_artefact_needs_its_ops_and_then_agrees(world, fresh):
     expected, _ = live_lists(world, 10)
     shared = [len(set(found) & set(exact)) / 10 for found, exact in zip(fresh["scann"], expected, strict=True)]
     assert np.mean(shared) > 0.97
-    seen = {user: set(rows) for user, rows in world[0].train.groupby("user_id", observed=True).movie_id}
-    for user, found in zip(world[0].index.user_ids, fresh["scann"], strict=True):
+    seen = {user: set(rows) for user, rows in world.trained.train.groupby("user_id", observed=True).movie_id}
+    for user, found in zip(world.trained.index.user_ids, fresh["scann"], strict=True):
         assert len(set(found)) == 10 and not set(found) & seen[user]
 
 
@@ -150,7 +137,7 @@ def test_signatures_are_what_the_contract_says(loaded):
 
 
 def test_scores_are_affinities_best_first_and_seen_films_are_out(world, loaded):
-    trained, _ = world
+    trained = world.trained
     answer = loaded.signatures["serving_default"](user_id=tf.constant(trained.index.user_ids))
     _, affinities = live_lists(world, 10)
     np.testing.assert_allclose(answer["scores"], affinities, rtol=1e-5)
@@ -162,7 +149,7 @@ def test_scores_are_affinities_best_first_and_seen_films_are_out(world, loaded):
 
 
 def test_an_answer_does_not_depend_on_its_batch(world, loaded):
-    users = tf.constant(world[0].index.user_ids)
+    users = tf.constant(world.trained.index.user_ids)
     together = loaded.signatures["serving_default"](user_id=users)
     alone = [loaded.signatures["serving_default"](user_id=users[at : at + 1]) for at in range(len(users))]
     for name in ("movie_ids", "scores"):
@@ -173,7 +160,7 @@ def test_an_answer_does_not_depend_on_its_batch(world, loaded):
 
 
 def test_a_stranger_gets_what_is_popular_and_is_told(world, loaded):
-    trained, _ = world
+    trained = world.trained
     popular = baselines.MostPopular().fit(trained.index.matrix(trained.train)).popularity
     best = np.argsort(-popular, kind="stable")[:10]
     answer = loaded.signatures["serving_default"](user_id=tf.constant(["stranger", "1", ""]))
@@ -186,7 +173,7 @@ def test_a_stranger_gets_what_is_popular_and_is_told(world, loaded):
 @pytest.mark.parametrize("which", ["exact", pytest.param("scann", marks=needs_scann)])
 def test_k_is_checked_and_clamped_in_the_graph(world, exported, which):
     top_k = tf.saved_model.load(str(getattr(exported, which))).signatures["top_k"]
-    num_movies, num_seen = world[0].index.num_movies, int((world[0].train.user_id == "1").sum())
+    num_movies, num_seen = world.trained.index.num_movies, int((world.trained.train.user_id == "1").sum())
     users = tf.constant(["1", "stranger"])
     answer = top_k(user_id=users, k=tf.constant([1_000_000, 2]))
     assert answer["movie_ids"].shape == (2, num_movies)
@@ -247,7 +234,7 @@ def test_embeddings_of_a_training_that_diverged_are_refused(search):
 
 @needs_scann
 def test_scann_builds_the_same_index_each_time_and_says_when_it_cannot(world):
-    embeddings = world[0].candidate_embeddings()
+    embeddings = world.trained.candidate_embeddings()
     one, other = (serving.ScannSearch(embeddings).state for _ in range(2))
     for name in ("datapoint_to_token", "hashed_dataset", "dataset"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -266,7 +253,7 @@ def test_scann_s_manifest_says_how_much_of_exact_search_it_finds(world, exported
 @needs_scann
 def test_two_versions_in_one_process_do_not_share_an_index(world, exported, tmp_path):
     """TensorFlow looks handles up by name; if two indices had one, the older version would answer for both."""
-    trained, _ = world
+    trained = world.trained
     first = tf.saved_model.load(str(exported.scann))
     turned = retrieval_module(trained, serving.ScannSearch(-trained.candidate_embeddings()))
     tf.saved_model.save(turned, str(tmp_path / "2"), signatures=turned.signatures)
@@ -279,7 +266,7 @@ def test_two_versions_in_one_process_do_not_share_an_index(world, exported, tmp_
 def test_scann_missing_is_said_and_the_exact_artefact_written(world, tmp_path, monkeypatch):
     monkeypatch.setattr("recsys_course.serving.scann_search.scann_ops", None)
     said = []
-    done = serving.export_retrieval(world[0], tmp_path, say=said.append)
+    done = serving.export_retrieval(world.trained, tmp_path, say=said.append)
     assert done.scann is None and done.exact == tmp_path / "retrieval" / "1"
     assert "ScaNN is not installed" in said[-1] and not (tmp_path / "retrieval_scann").exists()
     with pytest.raises(ImportError, match="use ExactSearch"):
@@ -287,7 +274,7 @@ def test_scann_missing_is_said_and_the_exact_artefact_written(world, tmp_path, m
 
 
 def test_the_manifest_says_how_it_was_made_and_how_good_it_is(world, exported, loaded):
-    trained, split = world
+    trained, split = world.trained, world.split
     manifest = serving.verify(exported.exact)
     assert manifest["libraries"]["tensorflow"] == tf.__version__
     assert manifest["created"].endswith("+00:00")
@@ -325,7 +312,7 @@ def test_warm_up_requests_are_answered(exported, which):
 
 
 def test_the_catalogue_beside_it_names_films_and_what_users_liked(world, exported):
-    trained, _ = world
+    trained = world.trained
     catalogue = json.loads((exported.exact / EXTRA / "catalogue.json").read_text(encoding="utf-8"))
     assert list(catalogue["movies"]) == trained.movies.movie_id.tolist()
     assert catalogue["movies"]["1"] == {"title": "Film 0 of group 0", "year": 1950, "genres": ["Western"]}
@@ -336,7 +323,7 @@ def test_the_catalogue_beside_it_names_films_and_what_users_liked(world, exporte
 
 
 def test_titles_without_a_year_and_users_without_a_favourite(world):
-    trained, _ = world
+    trained = world.trained
     movies = trained.movies.copy()
     movies.loc[0, "movie_title"], movies.loc[1, "movie_title"] = "No year", "Amélie (Le fabuleux destin) (2001) "
     train = trained.train.assign(user_rating=trained.train.user_rating.where(trained.train.user_id != "7", 3.0))
