@@ -40,7 +40,9 @@ def test_where_am_i_is_what_course_prints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli.out, "_width", 100)
     printed = CliRunner().invoke(cli.app, []).output.replace(sys.executable, ".venv/bin/python")
-    assert [line.rstrip() for line in printed.splitlines()] == shown("course").splitlines()
+    assert [line.rstrip() for line in printed.splitlines()] == shown("course").splitlines(), (
+        "docs/learning.md shows an older course under `Where am I?`"
+    )
 
 
 def test_a_wrong_answer_is_told_what_the_page_shows():
