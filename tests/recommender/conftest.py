@@ -22,9 +22,13 @@ class World(NamedTuple):
     split: data.Split
     found: recommender.Retrieval
     ranker: recommender.Ranker
+    modules: dict[recommender.Rules, recommender.RecommenderModule]  # to trace one takes longer than to ask it
 
     def module(self, **rules) -> recommender.RecommenderModule:
-        return recommender.build_module(self.found, self.ranker, recommender.Rules(**rules))
+        given = recommender.Rules(**rules)
+        if given not in self.modules:
+            self.modules[given] = recommender.build_module(self.found, self.ranker, given)
+        return self.modules[given]
 
     def trained(self, **rules) -> recommender.TrainedRecommender:
         return recommender.TrainedRecommender("synthetic", self.found, self.ranker, recommender.Rules(**rules), {})
@@ -36,7 +40,7 @@ def world() -> World:
     split = data.leave_last_out(synthetic.ratings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "MOST_EPOCHS", 10)
-        return World(synthetic, split, *recommender.fit(split, synthetic.movies, RECIPE, say=lambda line: None))
+        return World(synthetic, split, *recommender.fit(split, synthetic.movies, RECIPE, say=lambda line: None), {})
 
 
 class AnyHistory(tf.keras.Model):
