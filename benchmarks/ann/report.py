@@ -187,6 +187,7 @@ def page(content: dict[str, Any]) -> str:
         f"{machine['memory_gb']} GiB, {machine['system']}, Python {machine['python']}; {versions}; "
         f"commit {', '.join(commits)}, seed {here['seed']}, {here['num_queries']} queries. Times of another machine "
         "differ; the order of the indices mostly does not.",
+        *([f"**{content['remark']}**"] if "remark" in content else []),
     ]
     if TARGET_CORPUS in sizes or content["size"] == "small":
         parts += ["## Targets", "```text\n" + targets_met(content) + "\n```"]
