@@ -16,6 +16,7 @@ from recsys_course.authoring.notebooks import exercise_of_cells
 from recsys_course.grading import exercise, find, grade, inputs, registry
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "recsys_course"
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
@@ -99,25 +100,24 @@ def rooms(heading: str) -> dict[str, str]:
 
 def packages() -> list[Path]:
     """Every package of the course, and those inside them; authoring has a table of its own."""
-    found = (path.parent for path in (ROOT / "recsys_course").rglob("__init__.py"))
-    return sorted(folder for folder in found if folder.name not in ("recsys_course", "authoring"))
+    found = (path.parent for path in PACKAGE.rglob("__init__.py"))
+    return sorted(folder for folder in found if folder not in (PACKAGE, PACKAGE / "authoring"))
 
 
 def test_the_map_shows_every_part_of_the_package_and_no_other():
-    parts = {folder.relative_to(ROOT).as_posix() for folder in [*packages(), ROOT / "recsys_course" / "authoring"]}
-    parts |= {f"recsys_course/{name}.py" for name in modules(ROOT / "recsys_course")}
-    assert set(rooms("The package")) == parts
+    parts = {folder.relative_to(PACKAGE).as_posix() for folder in packages()} | {"authoring"} | modules(PACKAGE)
+    assert set(rooms("The package: `recsys_course`")) == parts
 
 
-@pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.relative_to(PACKAGE).as_posix())
 def test_the_map_shows_every_module_and_no_other(folder):
-    about = rooms("The package")[folder.relative_to(ROOT).as_posix()]
+    about = rooms("The package: `recsys_course`")[folder.relative_to(PACKAGE).as_posix()]
     assert set(re.findall(r"`(\w+)`", about)) == modules(folder), "CONTRIBUTING.md, The package"
 
 
 def test_the_map_shows_every_module_of_authoring_and_no_other():
     shown = rooms("How the course is made: `recsys_course/authoring`")
-    assert set(shown) == modules(ROOT / "recsys_course" / "authoring"), "CONTRIBUTING.md, How the course is made"
+    assert set(shown) == modules(PACKAGE / "authoring"), "CONTRIBUTING.md, How the course is made"
 
 
 def test_the_map_shows_every_part_of_the_benchmarks_and_no_other():
@@ -130,5 +130,7 @@ def test_every_path_on_the_page_is_there():
     paths = set(re.findall(r"`((?:\.\w+|\w+)(?:/[\w.]+)+|\w+\.(?:md|yml|toml|lock))`", PAGE))
     made = {".course/notebooks"}
     examples = {path for path in paths if "NN" in path}
-    missing = [path for path in sorted(paths - made - examples) if not (ROOT / path).exists()]
+    missing = [
+        path for path in sorted(paths - made - examples) if not ((ROOT / path).exists() or (PACKAGE / path).exists())
+    ]
     assert len(paths) > 20 and missing == []
