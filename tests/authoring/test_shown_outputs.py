@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -60,6 +61,26 @@ def test_a_wrong_answer_is_told_what_the_page_shows():
     printed: list[str] = []
     print_report([graded], lambda line, **_: printed.append(line))
     assert "\n".join(printed).splitlines() == shown("course check 3.1").splitlines()
+
+
+def templates() -> list[re.Pattern]:
+    """What the commands say, with room for what an f-string puts in; those that fix at least a word."""
+    found = []
+    for name in ("cli", "update"):
+        source = (ROOT / "recsys_course" / "authoring" / f"{name}.py").read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node] if isinstance(node, ast.Constant) else []
+            texts = [str(part.value) if isinstance(part, ast.Constant) else "" for part in parts]
+            if len("".join(texts).strip()) >= 4:
+                found.append(re.compile("".join(re.escape(text) if text else "(.*)" for text in texts)))
+    return found
+
+
+@pytest.mark.parametrize("command", ["course reset", "course update", "course grade"])
+def test_other_lines_are_worded_as_the_commands_word_them(command):
+    _, *lines = LEARNING.split(f"```console\n$ {command}")[1].split("```")[0].splitlines()
+    assert lines and [line for line in lines if not any(each.fullmatch(line) for each in templates())] == []
+    assert not any(each.fullmatch("refreshed  chapters/06_ranking.ipynb") for each in templates())
 
 
 def test_the_table_of_commands_has_them_all():
