@@ -649,7 +649,7 @@ def hits(model, exam, k=100):
 def print_difference(name, model, base, exam):
     difference, error = paired_difference(hits(model, exam), hits(base, exam))
     print(f"{name:42s} {difference:+.3f}, standard error {error:.3f}")
-    return difference / error
+    return difference / max(error, 1e-9)  # no error where nobody differs
 
 
 # A rule of thumb: twice the standard error is where noise ends.
