@@ -22,6 +22,7 @@ LONGEST_FIRST = (
     "tests/site/test_built_pages.py",  # makes the site, for which every other test of it would wait
     "tests/benchmarks/",
     "tests/authoring/",
+    "tests/site/",
 )
 
 
