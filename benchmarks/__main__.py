@@ -25,8 +25,8 @@ from benchmarks.circumstances import QUIET, ROOT, commit
 from benchmarks.course import page as course
 from benchmarks.original import page as original
 from benchmarks.retrieval import page as retrieval
-from benchmarks.running import RESULTS, WORK
-from benchmarks.serving.results import verdict
+from benchmarks.running import RESULTS, WORK, verdict
+from benchmarks.serving import results as serving
 from benchmarks.workers import page as workers
 from recsys_course.authoring.files import write_if_changed
 
@@ -167,14 +167,14 @@ def ranking_verdicts(found: dict[str, Any]) -> list[str]:
             continue
         value, model = min(rows)
         end_of = "" if value <= most else f", by {value - most:.4f}"
-        lines.append(f"{'met    ' if value <= most else 'MISSED '} {wish}: {value:.4f} ({model}){end_of}")
+        lines.append(verdict(value <= most, f"{wish}: {value:.4f} ({model}){end_of}"))
     return lines
 
 
 def serving_verdicts(found: dict[str, Any]) -> list[str]:
     """The target of the local server, in one line."""
-    said = verdict(found)
-    return [f"{'MISSED ' if 'is missed' in said else 'met    ' if 'is met' in said else 'not measured '} {said}"]
+    said = serving.verdict(found)
+    return [verdict("is met" in said, said) if "is missed" in said or "is met" in said else f"not measured  {said}"]
 
 
 VERDICTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -30,15 +31,45 @@ def render(results: Path = RESULTS) -> str:
         "stands in the chapter, printed by the cell above it.",
     ]
     sections = {
-        "retrieval": _retrieval,
+        "retrieval": _page_of_its_own(
+            "retrieval",
+            "Retrieval",
+            "The course's models beside baselines, two tutorials and a peer, on three splits and on a published "
+            "protocol.",
+            "All models, splits, intervals and differences",
+            retrieval.verdicts,
+        ),
         "history": _history,
         "ranking": _ranking,
         "ann": _neighbours,
         "serving": _server,
-        "original": _original,
-        "workers": _workers,
-        "growth": _growth,
-        "course": _course,
+        "original": _page_of_its_own(
+            "original",
+            "The original tutorial's work",
+            "The same training and evaluation, done as well-known notebooks do it and as the course does it.",
+            "By phase, and what each change saves",
+            original.verdicts,
+        ),
+        "workers": _page_of_its_own(
+            "workers",
+            "More than one worker",
+            "Is a model that two processes train the model that one would have trained?",
+            "Losses and models",
+            workers.verdicts,
+        ),
+        "growth": _page_of_its_own(
+            "growth",
+            "Growth",
+            "What happens to time and memory with ten times as many ratings, or films?",
+            "All sizes, with slopes",
+        ),
+        "course": _page_of_its_own(
+            "course",
+            "The course itself",
+            "Does a chapter show the same whenever it runs, and what do the course's two commands cost?",
+            "Outputs, times of all chapters, both commands",
+            course.verdicts,
+        ),
     }
     for name, section in sections.items():
         file = results / f"{name}.json"
@@ -47,52 +78,16 @@ def render(results: Path = RESULTS) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _retrieval(found: dict[str, Any]) -> list[str]:
-    return [
-        "## Retrieval",
-        "The course's models beside baselines, two tutorials and a peer, on three splits and on a published protocol.",
-        "```text\n" + "\n".join(retrieval.verdicts(found)) + "\n```",
-        "[All models, splits, intervals and differences](retrieval.md)",
-        _measured(found, "make bench-retrieval"),
-    ]
-
-
-def _original(found: dict[str, Any]) -> list[str]:
-    return [
-        "## The original tutorial's work",
-        "The same training and evaluation, done as well-known notebooks do it and as the course does it.",
-        "```text\n" + "\n".join(original.verdicts(found)) + "\n```",
-        "[By phase, and what each change saves](original.md)",
-        _measured(found, "make bench-original"),
-    ]
-
-
-def _workers(found: dict[str, Any]) -> list[str]:
-    return [
-        "## More than one worker",
-        "Is a model that two processes train the model that one would have trained?",
-        "```text\n" + "\n".join(workers.verdicts(found)) + "\n```",
-        "[Losses and models](workers.md)",
-        _measured(found, "make bench-workers"),
-    ]
-
-
-def _growth(found: dict[str, Any]) -> list[str]:
-    return [
-        "## Growth",
-        "What happens to time and memory with ten times as many ratings, or films?",
-        "[All sizes, with slopes](growth.md)",
-        _measured(found, "make bench-growth"),
-    ]
-
-
-def _course(found: dict[str, Any]) -> list[str]:
-    return [
-        "## The course itself",
-        "Does a chapter show the same whenever it runs, and what do the course's two commands cost?",
-        "```text\n" + "\n".join(course.verdicts(found)) + "\n```",
-        "[Outputs, times of all chapters, both commands](course.md)",
-        _measured(found, "make bench-course"),
+def _page_of_its_own(
+    name: str, title: str, question: str, told: str, verdicts: Callable[[dict[str, Any]], list[str]] | None = None
+) -> Callable[[dict[str, Any]], list[str]]:
+    """The section of a benchmark that has a page: what is asked, the targets where there are any, and the way there."""
+    return lambda found: [
+        f"## {title}",
+        question,
+        *(["```text\n" + "\n".join(verdicts(found)) + "\n```"] if verdicts else []),
+        f"[{told}]({name}.md)",
+        _measured(found, f"make bench-{name}"),
     ]
 
 

@@ -39,8 +39,8 @@ from recsys_course.recommender.trained import RULES
 from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.user_lists import LIST_LENGTH
 
-RESULTS = Path(__file__).parent / "results" / "recommender.json"
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "recommender.md"
+RESULTS = running.RESULTS / "recommender.json"
+PAGE = running.PAGES / "recommender.md"
 SEEDS = (1, 2, 3)
 PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy")
 DIVERSITIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -83,10 +83,9 @@ def pages(
     }
     for name, rules in rules_to_try().items():
         shown[name] = evaluation.pages(asked, scores, training.page_maker(found, rules), LIST_LENGTH), rules
-    whole = {
-        name: np.vstack([page, np.repeat(stranger_page(found, ranker, rules), len(strangers), axis=0)])
-        for name, (page, rules) in shown.items()
-    }
+    rules_shown = {rules for _, rules in shown.values()} if len(strangers) else set()
+    to_stranger = {rules: stranger_page(found, ranker, rules) for rules in rules_shown}
+    whole = {name: np.vstack([page, *(to_stranger[rules] for _ in strangers)]) for name, (page, rules) in shown.items()}
     return np.append(asked.users, strangers), len(asked.users), whole
 
 

@@ -92,9 +92,7 @@ def _history(exam: Exam, settings: dict[str, Any], seed: int) -> Scorer:
     probability = models.sampling_probability(exam.learned, exam.movies)
     columns = models.history_training_columns(exam.learned, exam.movies, recipe["length"], probability)
     models.fit_towers(model, columns, recipe)
-    read = models.histories(exam.learned, exam.index.user_ids, recipe["length"], exam.moments)
-    asked = {"user_id": np.asarray(exam.index.user_ids, dtype=object), "history": read}
-    return models.query_scorer(model, exam.index, exam.movies, asked)
+    return models.history_scorer(model, exam.index, exam.movies, exam.learned, exam.moments, recipe["length"])
 
 
 def _lightfm(exam: Exam, settings: dict[str, Any], seed: int) -> Scorer:

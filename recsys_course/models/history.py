@@ -248,7 +248,7 @@ def history_scorer(
     """Reads every user's history once; what comes back scores users for `metrics.rank_held_out`.
 
     Args:
-        model: a trained model whose query tower needs the `history` alone.
+        model: a trained model whose query tower needs the `history`, and at most the `user_id` besides.
         index: says which row and which column stands for whom.
         movies: the catalogue.
         ratings: what may be read: train, as a rule.
@@ -258,4 +258,5 @@ def history_scorer(
     Returns:
         A function from `[b] int64` rows to `[b, num_movies] float32` affinities.
     """
-    return query_scorer(model, index, movies, {"history": histories(ratings, index.user_ids, length, before)})
+    read = {"user_id": index.user_ids, "history": histories(ratings, index.user_ids, length, before)}
+    return query_scorer(model, index, movies, read)

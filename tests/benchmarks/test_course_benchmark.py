@@ -11,6 +11,7 @@ import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from support.results import CIRCUMSTANCES
 
 from benchmarks import running
 from benchmarks.course import __main__ as command
@@ -98,11 +99,7 @@ def content(seconds: float = 60.0, course: float = 400.0, status: int = 0, diffe
     chapters = {"06_ranking": 41.0, "07_history": 60.0}
     records[page.COURSE] = usage | left | {"status": status, "wall_seconds": course, "chapters": chapters}
     records[page.TEST] = usage | left | {"wall_seconds": 840.0}
-    return {
-        "machine": {"processor": "P", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11"},
-        "versions": {},
-        "commit": "abc",
-        "date": "2026-01-01",
+    return CIRCUMSTANCES | {
         "settings": command.SETTINGS,
         "records": records,
     }

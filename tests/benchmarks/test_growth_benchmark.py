@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.results import CIRCUMSTANCES
 
 from benchmarks.growth import __main__ as command
 from benchmarks.growth import measure, page
@@ -32,11 +33,7 @@ def content() -> dict:
         return {"grows": what, "size": size, "parts": parts}
 
     sizes = {"ratings": command.QUICK["ratings"], "movies": command.QUICK["movies"]}
-    return {
-        "machine": {"processor": "P", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11"},
-        "versions": {},
-        "commit": "abc",
-        "date": "2026-01-01",
+    return CIRCUMSTANCES | {
         "settings": command.QUICK,
         "records": {f"{what} / {size}": record(what, size) for what in sizes for size in reversed(sizes[what])},
     }

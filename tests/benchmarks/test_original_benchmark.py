@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.results import CIRCUMSTANCES
 
 from benchmarks import running
 from benchmarks.original import __main__ as command
@@ -77,11 +78,7 @@ def content(ours: float) -> dict:
         }
 
     seconds = {page.THEIRS: 400.0, "adapt in batches": 100.0, page.OURS: ours}
-    return {
-        "machine": {"processor": "P", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11"},
-        "versions": {"numpy": "2.0"},
-        "commit": "abc",
-        "date": "2026-01-01",
+    return CIRCUMSTANCES | {
         "settings": {"dataset": "100k", "limit": 100_000, "epochs": 5, "seeds": [1, 2]},
         "records": {f"{way} / {seed}": record(way, seed, spent) for way, spent in seconds.items() for seed in (1, 2)},
     }

@@ -14,24 +14,28 @@ from recsys_course.recommender import training
 
 
 @pytest.fixture(scope="module")
-def ratings():
+def world():
+    return data.synthetic.taste_groups(num_users=60, num_movies=60, num_groups=3)
+
+
+@pytest.fixture(scope="module")
+def ratings(world):
     """Of a small world, in which every second user rates over a whole year, and the others in one sitting."""
-    ratings = data.synthetic.taste_groups(num_users=60, num_movies=60, num_groups=3).ratings
+    ratings = world.ratings
     place = ratings.groupby("user_id", observed=True)["timestamp"].rank(method="first")
     slowly = ratings["user_id"].astype(int) % 2 == 0
     return ratings.assign(timestamp=ratings["timestamp"].mask(slowly, 900_000_000 + 1_500_000 * place).astype("int64"))
 
 
 @pytest.fixture(scope="module")
-def measured(ratings, tmp_path_factory):
+def measured(world, ratings, tmp_path_factory):
     """A run of one seed."""
-    movies = data.synthetic.taste_groups(num_users=60, num_movies=60, num_groups=3).movies
     path = tmp_path_factory.mktemp("results") / "deep" / "recommender.json"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"epochs": 1, "embedding_dim": 8, "length": 10}.items():
             patch.setitem(models.HISTORY_RECIPE, name, value)
         splits = {name: cut(ratings) for name, cut in benchmark.SPLITS.items()}
-        found = benchmark.run(splits, movies, (1,), path)
+        found = benchmark.run(splits, world.movies, (1,), path)
     return found, path
 
 
@@ -77,11 +81,10 @@ def test_strangers_after_the_cut_are_counted_and_gain_nothing_from_ranking(measu
     assert f"**{strangers} of the {len(late)} had rated nothing before**" in said and said in benchmark.render(found)
 
 
-def test_a_stranger_gets_the_page_of_the_recommender_itself(ratings, monkeypatch):
+def test_a_stranger_gets_the_page_of_the_recommender_itself(world, ratings, monkeypatch):
     monkeypatch.setitem(models.HISTORY_RECIPE, "epochs", 1)
-    movies = data.synthetic.taste_groups(num_users=60, num_movies=60, num_groups=3).movies
     split = data.temporal_split(ratings)
-    found, ranker = training.fit(split, movies, say=lambda line: None)
+    found, ranker = training.fit(split, world.movies, say=lambda line: None)
     known = pd.concat([split.train, split.validation])
     users, num_known, shown = benchmark.pages(found, ranker, split.test, known)
     popular = found.index.movie_positions(split.train["movie_id"].value_counts().index[:1].astype(str))

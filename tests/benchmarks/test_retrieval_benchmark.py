@@ -92,7 +92,7 @@ def test_a_model_is_chosen_on_validation_and_read_on_the_test(world, tmp_path, m
 def test_the_history_tower_reads_the_id_unless_its_settings_say_no(world, monkeypatch, reads_id):
     validation, _ = exams.exams("leave-last-out", "small")
     same = lambda ratings, user_ids, length, before: np.full((len(user_ids), length), "", object)  # noqa: E731
-    monkeypatch.setattr(contenders.models, "histories", same)
+    monkeypatch.setattr("recsys_course.models.history.histories", same)
     score = contenders.CONTENDERS[page.HISTORY].fit(validation, {"user_id": reads_id, "epochs": 1}, 1)
     first, second = score(np.array([0, 1]))
     assert np.allclose(first, second) != reads_id

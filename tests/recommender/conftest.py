@@ -12,7 +12,7 @@ import tensorflow as tf
 from recsys_course import data, models, recommender
 from recsys_course.recommender import ranker as ranking
 from recsys_course.recommender import training
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 RECIPE = models.HISTORY_RECIPE | {"length": 10, "embedding_dim": 8, "learning_rate": 0.02, "l2": 0.001, "epochs": 3}
 

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from recsys_course import recommender, serving
 from recsys_course.serving.client import Refused, RestClient
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 RULES = {"diversity": 0.5, "genre_share": 0.5}
 FRESH = """

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from recsys_course.recommender.module import MOST_LIKED
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 
 def ids(answer, row: int = 0) -> list[str]:

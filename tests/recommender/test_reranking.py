@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from recsys_course.recommender import Reranking
-from recsys_course.serving.retrieval_module import FILLED
+from recsys_course.serving.user_lists import FILLED
 
 
 def by_hand(vectors, kinds, shares, diversity, scores, k):

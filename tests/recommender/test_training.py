@@ -16,7 +16,8 @@ from recsys_course.recommender import ranker as ranking
 from recsys_course.recommender import trained as kept
 from recsys_course.recommender.features import PairFeatures
 from recsys_course.recommender.trained import measured
-from recsys_course.serving.retrieval_module import FILLED, ExactSearch
+from recsys_course.serving.retrieval_module import ExactSearch
+from recsys_course.serving.user_lists import FILLED
 
 
 @pytest.fixture(scope="module")

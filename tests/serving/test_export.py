@@ -18,7 +18,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from recsys_course import baselines, metrics, serving
 from recsys_course.serving.export import EXTRA, retrieval_module
-from recsys_course.serving.retrieval_module import FILLED, ExactSearch, RetrievalModule
+from recsys_course.serving.retrieval_module import ExactSearch, RetrievalModule
+from recsys_course.serving.user_lists import FILLED
 
 needs_scann = pytest.mark.skipif(not serving.ScannSearch.is_available(), reason="ScaNN has wheels for Linux only")
 
