@@ -13,10 +13,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from statistics import mean
 from typing import Any, NamedTuple
 
 from benchmarks import overview
@@ -24,6 +22,7 @@ from benchmarks.ann.report import targets_met
 from benchmarks.circumstances import QUIET, ROOT, commit
 from benchmarks.course import page as course
 from benchmarks.original import page as original
+from benchmarks.ranking import page as ranking
 from benchmarks.retrieval import page as retrieval
 from benchmarks.running import RESULTS, WORK, verdict
 from benchmarks.serving import results as serving
@@ -41,8 +40,7 @@ class Part(NamedTuple):
         name: of its module and its results.
         minutes: that it takes on two cores, about; it is ended after three times as many.
         full: arguments of a whole run.
-        quick: of one that only shows that it works and keeps nothing; `None` where there is none. `{scratch}` is a
-            folder that is thrown away.
+        quick: of one that only shows that it works and keeps nothing; `None` where there is none.
     """
 
     name: str
@@ -56,7 +54,7 @@ PARTS = (
     Part("growth", 6),
     Part("retrieval", 30),
     Part("original", 15),
-    Part("ranking", 12, quick=("--only", "biases", "--seeds", "1", "--output", "{scratch}/ranking.json")),
+    Part("ranking", 20),
     Part("history", 15, quick=None),
     Part("recommender", 8, quick=None),
     Part("ann", 25, ("--minutes", "60"), quick=("--size", "small", "--only", "Faiss")),
@@ -120,9 +118,8 @@ def run_quick() -> list[str]:
             print(f"\n=== {part.name}: left out, the {QUICK_MINUTES} minutes are over", flush=True)
             continue
         print(f"\n=== {part.name}", flush=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            if not call(part, tuple(one.format(scratch=scratch) for one in part.quick), left):
-                failed.append(part.name)
+        if not call(part, part.quick, left):
+            failed.append(part.name)
     return failed
 
 
@@ -152,25 +149,6 @@ def end(process: subprocess.Popen) -> None:
         psutil.wait_procs(family[:-1], timeout=10)
 
 
-def ranking_verdicts(found: dict[str, Any]) -> list[str]:
-    """The targets of predicted ratings, which are for GroupLens' split u1 and models in TensorFlow."""
-    lines = []
-    for most, seconds, said in ((0.900, 60, "a minute"), (0.886, 300, "five minutes")):
-        wish = f"ranking, u1: RMSE ≤ {most:.3f} with one TensorFlow model in {said}"
-        rows = [
-            (mean(row["test_rmse"]), row["model"])
-            for row in found["rows"]
-            if row["split"] == "u1" and "myFM" not in row["model"] and mean(row["cpu_seconds"]) <= seconds
-        ]
-        if not rows:
-            lines.append(f"not measured  {wish}; it needs u1.test, see `make bench-ranking`")
-            continue
-        value, model = min(rows)
-        end_of = "" if value <= most else f", by {value - most:.4f}"
-        lines.append(verdict(value <= most, f"{wish}: {value:.4f} ({model}){end_of}"))
-    return lines
-
-
 def serving_verdicts(found: dict[str, Any]) -> list[str]:
     """The target of the local server, in one line."""
     said = serving.verdict(found)
@@ -179,7 +157,7 @@ def serving_verdicts(found: dict[str, Any]) -> list[str]:
 
 VERDICTS = {
     "retrieval": retrieval.verdicts,
-    "ranking": ranking_verdicts,
+    "ranking": ranking.verdicts,
     "original": original.verdicts,
     "workers": workers.verdicts,
     "ann": lambda found: targets_met(found).splitlines(),

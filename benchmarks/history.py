@@ -7,23 +7,21 @@ reads of a history only what is strictly earlier than the rating that it is aske
 Everything was chosen on validation. For the test all models learn from train and validation together.
 
 Three tables: the *ladder*, read on test; the *ablation*, on validation, with differences paired by user; and *new
-films*, known by none to twenty ratings, on train alone. Results go to `benchmarks/results/history.json`, after every
-row.
+films*, known by none to twenty ratings, on train alone. A run that was stopped goes on where it stood; when all is
+measured, results go to `benchmarks/results/history.json`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from benchmarks.circumstances import QUIET, circumstances
+from benchmarks.circumstances import QUIET
 
 os.environ.update(QUIET)  # before TensorFlow is imported
 
@@ -32,11 +30,12 @@ import pandas as pd
 import tensorflow as tf
 from scipy import sparse
 
+from benchmarks.running import Records
 from recsys_course import baselines, data, metrics, models
-from recsys_course.authoring.files import write_if_changed
 
-RESULTS = Path(__file__).parent / "results" / "history.json"
-SEEDS = (1, 2, 3)
+SETTINGS = {"dataset": "100k", "seeds": [1, 2, 3]}
+CODE = ("benchmarks/history.py", "benchmarks/running.py")
+PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy")
 KS = (10, 100)
 PEOPLE = ("bucketized_user_age", "user_gender", "user_occupation_text")
 WELL_KNOWN, NEW_FILMS = 50, 150  # as many films with at least so many ratings are cut down, as if they were new
@@ -211,39 +210,44 @@ def paired(ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict[str, list[f
     return found
 
 
-def measured(make: Callable[[Exam, int], Scorer], exam: Exam, seeds: tuple[int, ...]):
-    """Ranks and CPU seconds of a model, seed by seed."""
-    ranks, seconds = [], []
-    for seed in seeds:
-        started = time.process_time()
-        ranks.append(exam.ranks(make(exam, seed)))
-        seconds.append(time.process_time() - started)
-    return ranks, seconds
+def measured(records: Records, key: str, make: Callable[[Exam, int], Scorer], exam: Exam):
+    """Ranks and CPU seconds of a model, seed by seed; what the records hold is not measured again."""
+    found = []
+    for seed in SETTINGS["seeds"]:
+        name = f"{key} / {seed}"
+        if name not in records:
+            started = time.process_time()
+            ranks = exam.ranks(make(exam, seed))
+            records[name] = {"ranks": ranks.tolist(), "cpu_seconds": time.process_time() - started}
+        found.append(records[name])
+    return [np.array(one["ranks"]) for one in found], [one["cpu_seconds"] for one in found]
 
 
-def ladder(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -> Iterator[dict]:
+def ladder(split: data.Split, movies: pd.DataFrame, records: Records) -> Iterator[dict]:
     """Every model on test; what the two history towers add to the others, and the chosen one to the history alone."""
     exam = Exam(pd.concat(split[:2], ignore_index=True), split.test, movies)
     found = {}
     for name, make in LADDER.items():
-        found[name], seconds = measured(make, exam, seeds)
-        yield {"model": name, "seeds": list(seeds), **figures(found[name], seconds)}
+        found[name], seconds = measured(records, f"ladder / {name}", make, exam)
+        yield {"model": name, "seeds": SETTINGS["seeds"], **figures(found[name], seconds)}
     pairs = [(ours, name) for ours in (CHOSEN, HISTORY) for name in COMPARED]
     for ours, name in [(CHOSEN, HISTORY), *pairs]:
         yield {"model": f"{ours}, less {name}", **paired(found[ours], found[name])}
 
 
-def ablation(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -> Iterator[dict]:
+def ablation(split: data.Split, movies: pd.DataFrame, records: Records) -> Iterator[dict]:
     """Every variant on validation, and its difference from the base."""
     exam = Exam(split.train, split.validation, movies)
     base: list[np.ndarray] = []
     for name, changed in VARIANTS.items():
-        ranks, seconds = measured(lambda exam, seed, own=changed: towers_scorer(exam, seed, **own), exam, seeds)
+        ranks, seconds = measured(
+            records, f"ablation / {name}", lambda exam, seed, own=changed: towers_scorer(exam, seed, **own), exam
+        )
         base = base or ranks
-        yield {"variant": name, "seeds": list(seeds), **figures(ranks, seconds), **paired(ranks, base)}
+        yield {"variant": name, "seeds": SETTINGS["seeds"], **figures(ranks, seconds), **paired(ranks, base)}
 
 
-def new_films(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -> Iterator[dict]:
+def new_films(split: data.Split, movies: pd.DataFrame, records: Records) -> Iterator[dict]:
     """Films that are known by few ratings, or by none: some are cut down to that many, and asked for by the others."""
     rng = np.random.default_rng(0)
     film = split.train["movie_id"].astype(str).to_numpy(object)
@@ -255,45 +259,42 @@ def new_films(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...]) -
     for known_by, hidden_ids in CUT_DOWN:
         exam = Exam(split.train[~is_new | (lot <= known_by)].reset_index(drop=True), asked, movies)
         ranks, seconds = measured(
-            lambda exam, seed, share=hidden_ids: towers_scorer(exam, seed, hidden_ids=share), exam, seeds
+            records,
+            f"new films / {known_by}, {hidden_ids}",
+            lambda exam, seed, share=hidden_ids: towers_scorer(exam, seed, hidden_ids=share),
+            exam,
         )
-        row = {"known_by": known_by, "hidden_ids": hidden_ids, "seeds": list(seeds), "questions": len(asked)}
+        row = {"known_by": known_by, "hidden_ids": hidden_ids, "seeds": SETTINGS["seeds"], "questions": len(asked)}
         yield row | figures(ranks, seconds)
 
 
 TABLES = {"ladder": ladder, "ablation": ablation, "new_films": new_films}
 
 
-def write(results: dict[str, list[dict]], path: Path) -> None:
-    """Puts the results into the file in one step."""
-    made = circumstances(("tensorflow", "tensorflow-recommenders", "numpy"), "recsys_course", "benchmarks/history.py")
-    write_if_changed(path, json.dumps(made | {"recipe": models.HISTORY_RECIPE} | results, indent=1) + "\n")
-
-
-def run(split: data.Split, movies: pd.DataFrame, seeds: tuple[int, ...], wanted: list[str], path: Path) -> dict:
-    """Measures table after table; prints and writes a row as soon as it is there. Other tables are kept."""
-    results = {name: [] for name in TABLES}
-    if path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        results |= {name: earlier[name] for name in TABLES if name in earlier and name not in wanted}
-    for table in wanted:
-        for row in TABLES[table](split, movies, seeds):
+def run(split: data.Split, movies: pd.DataFrame, records: Records) -> dict[str, list[dict]]:
+    """Measures table after table; prints a row as soon as it is there."""
+    results: dict[str, list[dict]] = {}
+    for table, rows in TABLES.items():
+        results[table] = []
+        for row in rows(split, movies, records):
             results[table].append(row)
-            write(results, path)
-            told = {key: value for key, value in row.items() if key != "seeds"}
-            print(f"{table:10s}", "  ".join(f"{key} {value}" for key, value in told.items()), flush=True)
+            print(f"{table:10s}", "  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     return results
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 all measured, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     tf.config.experimental.enable_op_determinism()
     split, movies = data.leave_last_out(data.load_ratings("100k")), data.load_movies("100k")
-    run(split, movies, tuple(options.seeds), options.tables, options.output)
+    records = Records("history", SETTINGS, CODE, PACKAGES)
+    try:
+        results = run(split, movies, records)
+    except KeyboardInterrupt:
+        print("\nstopped; what was measured is kept, and the same command goes on from there")
+        return 130
+    records.finish(told={"recipe": models.HISTORY_RECIPE} | results)
     return 0
 
 

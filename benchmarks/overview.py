@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.ann.report import targets_met
 from benchmarks.course import page as course
 from benchmarks.original import page as original
+from benchmarks.ranking import page as ranking
 from benchmarks.retrieval import page as retrieval
 from benchmarks.running import PAGES, RESULTS, table
 from benchmarks.serving.results import verdict
@@ -18,7 +19,6 @@ from benchmarks.workers import page as workers
 from recsys_course.authoring.files import write_if_changed
 
 PAGE = PAGES / "index.md"
-SPLITS = {"random": "random 80/10/10", "u1": "GroupLens' u1"}
 
 
 def render(results: Path = RESULTS) -> str:
@@ -96,7 +96,7 @@ def _history(found: dict[str, Any]) -> list[str]:
     differences = []
     for row in found["ladder"]:
         if "hit_rate_10" in row:
-            rates = [_with_range(row[f"hit_rate_{k}"]) for k in (10, 100)]
+            rates = [ranking.with_range(row[f"hit_rate_{k}"]) for k in (10, 100)]
             rows.append([row["model"], *rates, f"{mean(row['cpu_seconds']):.1f}"])
         else:
             gains = [f"{row[f'difference_{k}'][0]:+.3f} ± {row[f'difference_{k}'][1]:.3f} at {k}" for k in (10, 100)]
@@ -113,21 +113,12 @@ def _history(found: dict[str, Any]) -> list[str]:
 
 
 def _ranking(found: dict[str, Any]) -> list[str]:
-    by_model: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in found["rows"]:
-        by_model.setdefault(row["model"], {})[row["split"]] = row
-    splits = [split for split in SPLITS if any(split in rows for rows in by_model.values())]
-    head = ["model", *(f"RMSE, {SPLITS[split]}" for split in splits), "processor seconds"]
-    rows = [head]
-    for model, measured in by_model.items():
-        errors = [_with_range(measured[split]["test_rmse"]) if split in measured else "" for split in splits]
-        seconds = [one for row in measured.values() for one in row["cpu_seconds"]]
-        rows.append([model, *errors, f"{mean(seconds):.1f}"])
     return [
         "## Predicted ratings",
         "How far are predicted ratings from those that people gave, in stars, on MovieLens 100K? Means over the random "
         "starts, lowest and highest in brackets; chosen on validation, test read once. Chapter 6 builds these models.",
-        table(rows),
+        "```text\n" + "\n".join(ranking.verdicts(found)) + "\n```",
+        ranking.errors(found),
         _measured(found, "make bench-ranking"),
     ]
 
@@ -150,11 +141,6 @@ def _server(found: dict[str, Any]) -> list[str]:
         "[All servers, loads and settings](serving.md)",
         _measured(found, "make bench-serving"),
     ]
-
-
-def _with_range(values: list[float]) -> str:
-    spread = f" ({min(values):.3f}–{max(values):.3f})" if len(values) > 1 else ""
-    return f"{mean(values):.3f}{spread}"
 
 
 def _measured(found: dict[str, Any], command: str) -> str:

@@ -8,20 +8,18 @@ moment before the user's first held-out rating: its history is what they rated s
 rated until then, other than the held-out films themselves, is out of it. Who has no history gets what the recommender
 answers to a stranger. Both stages are trained on train; rules and settings were chosen on validation, of
 leave-last-out; test is read once. Everything is compared user by user, with a 95 % interval by bootstrap over the
-users, of means over the seeds. Results go to `benchmarks/results/recommender.json`, after every seed, and from there to
-the site's page `docs/results/recommender.md`.
+users, of means over the seeds. A run that was stopped goes on where it stood; when all is measured, results go to
+`benchmarks/results/recommender.json`, and from there to the site's page `docs/results/recommender.md`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from pathlib import Path
 
-from benchmarks.circumstances import QUIET, circumstances
+from benchmarks.circumstances import QUIET
 
 os.environ.update(QUIET)  # before TensorFlow is imported
 
@@ -39,9 +37,9 @@ from recsys_course.recommender.trained import RULES
 from recsys_course.serving.quiet import quiet_tensorflow
 from recsys_course.serving.user_lists import LIST_LENGTH
 
-RESULTS = running.RESULTS / "recommender.json"
 PAGE = running.PAGES / "recommender.md"
-SEEDS = (1, 2, 3)
+SETTINGS = {"dataset": "100k", "seeds": [1, 2, 3]}
+CODE = ("benchmarks/recommender.py", "benchmarks/running.py")
 PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy")
 DIVERSITIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 RETRIEVAL, RANKING, SERVED = "retrieval alone", "+ ranking", "+ re-ranking, as served"
@@ -109,8 +107,8 @@ def variety(found: Retrieval, shown: np.ndarray) -> dict[str, float]:
     """How much of the same a page holds, and how much of the catalogue all pages together."""
     marks = film_genres(found.movies, found.index)
     return {
-        "similarity_of_genres": metrics.intra_list_similarity(shown, marks),
-        "similarity_of_embeddings": metrics.intra_list_similarity(shown, found.directions),
+        "similarity_of_genres": float(metrics.intra_list_similarity(shown, marks)),
+        "similarity_of_embeddings": float(metrics.intra_list_similarity(shown, found.directions)),
         "share_of_catalogue": len(np.unique(shown[shown >= 0])) / found.index.num_movies,
     }
 
@@ -132,7 +130,7 @@ def one_seed(name: str, split: data.Split, movies: pd.DataFrame, seed: int) -> l
             ndcg = evaluation.ndcg_by_user(films, relevant, LIST_LENGTH)
             for who, count in groups.items():
                 row = dict(zip(KEYS, (name, part, who, page), strict=True)) | {"seed": seed, "cpu_seconds": seconds}
-                row |= {"ndcg": ndcg[:count], "hit_rate": float(np.mean(ndcg[:count] > 0))}
+                row |= {"ndcg": ndcg[:count].tolist(), "hit_rate": float(np.mean(ndcg[:count] > 0))}
                 rows.append(row | variety(found, films[:count]))
     return rows
 
@@ -154,17 +152,17 @@ def summary(rows: list[dict]) -> list[dict]:
     return found
 
 
-def run(splits: dict[str, data.Split], movies: pd.DataFrame, seeds: tuple[int, ...], path: Path) -> dict:
-    """Measures seed after seed, on every split, and writes after each."""
+def run(splits: dict[str, data.Split], movies: pd.DataFrame, records: running.Records) -> list[dict]:
+    """Measures seed after seed, on every split, what the records do not hold yet; what came out, seeds averaged."""
     rows: list[dict] = []
-    for at, seed in enumerate(seeds):
+    for seed in SETTINGS["seeds"]:
         for name, split in splits.items():
-            rows += one_seed(name, split, movies, seed)
+            key = f"{name} / {seed}"
+            if key not in records:
+                records[key] = {"rows": one_seed(name, split, movies, seed)}
+            rows += records[key]["rows"]
             print(f"seed {seed}, {name}: {rows[-1]['cpu_seconds']:.0f} processor seconds of training", flush=True)
-        found = circumstances(PACKAGES, "recsys_course", "benchmarks/recommender.py") | {"seeds": seeds[: at + 1]}
-        found |= {"recipe": dict(models.HISTORY_RECIPE), "rules": RULES._asdict(), "rows": summary(rows)}
-        write_if_changed(path, json.dumps(found, indent=1) + "\n")
-    return found
+    return summary(rows)
 
 
 # --- The page -----------------------------------------------------------------------------------------------------
@@ -248,8 +246,9 @@ def render(found: dict) -> str:
         "whatever the user had rated till then is off it. [The recommender](../recommender.md) says how it works.",
         *(outcome(found, split) for split in splits),
         "In brackets: 95 % interval of the mean difference, paired by user, by bootstrap over the users; seeds are "
-        f"averaged first ({', '.join(map(str, found['seeds']))}). *Alike* is the mean cosine between two films of a "
-        "page, by genres or by retrieval's embeddings; *catalogue* is the share of it that stands on a page at all.",
+        f"averaged first ({', '.join(map(str, found['settings']['seeds']))}). *Alike* is the mean cosine between two "
+        "films of a page, by genres or by retrieval's embeddings; *catalogue* is the share of it that stands on a page "
+        "at all.",
         *(f"## Validation, {split}\n\n{table(found, split, 'validation')}" for split in splits),
         "## How it was measured",
         f"- Settings and rules were chosen on the validation part of {LEAVE_LAST_OUT}, and hold for every split.\n"
@@ -267,16 +266,20 @@ def render(found: dict) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 all measured, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recommender", description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     ratings = data.load_ratings("100k")
     splits = {name: cut(ratings) for name, cut in SPLITS.items()}
-    found = run(splits, data.load_movies("100k"), tuple(options.seeds), options.output)
+    records = running.Records("recommender", SETTINGS, CODE, PACKAGES)
+    try:
+        rows = run(splits, data.load_movies("100k"), records)
+    except KeyboardInterrupt:
+        print("\nstopped; what was measured is kept, and the same command goes on from there")
+        return 130
+    found = records.finish(told={"recipe": models.HISTORY_RECIPE, "rules": RULES._asdict(), "rows": rows})
     print("\n" + "\n\n".join(outcome(found, split) for split in splits))
-    if options.output == RESULTS:
-        write_if_changed(PAGE, render(found))
+    write_if_changed(PAGE, render(found))
     return 0
 
 

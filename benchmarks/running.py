@@ -76,12 +76,20 @@ class Records:
         self.content["records"][key] = record
         write_if_changed(self._working, _text(self.content))
 
-    def finish(self, results: Path = RESULTS) -> dict[str, Any]:
-        """Ends the run: what was measured goes to the results, unless it was a quick one. Returns all of it."""
+    def finish(self, results: Path = RESULTS, told: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ends the run: what was measured goes to the results, unless it was a quick one. Returns what went there.
+
+        Args:
+            results: folder.
+            told: in place of the records, where those hold more than a result should: ranks of every user, say.
+        """
+        found = self.content
+        if told is not None:
+            found = {name: value for name, value in found.items() if name != "records"} | told
         if not self.quick:
-            write_if_changed(results / f"{self.name}.json", _text(self.content))
+            write_if_changed(results / f"{self.name}.json", _text(found))
         self._working.unlink(missing_ok=True)
-        return self.content
+        return found
 
 
 def _text(content: dict[str, Any]) -> str:

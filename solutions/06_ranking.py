@@ -748,7 +748,7 @@ if DATASET == "100k":
     assert on_test["RMSE"]["dense, tuned"] > on_test["RMSE"]["+ films' histories"] + 0.03
 
 # %% [markdown]
-# `make bench-ranking` has the same over three seeds, beside a Bayesian factorisation machine, and on GroupLens' own
+# `make bench-ranking` has the same over five seeds, beside a Bayesian factorisation machine, and on GroupLens' own
 # split u1 where that can be had.
 #
 # ### What a good RMSE is not

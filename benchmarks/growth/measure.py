@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from recsys_course.authoring.files import write_if_changed
 EMBEDDING_DIM, BATCH = 32, 512
 SCORES_AT_ONCE = 1 << 24  # of a block of the evaluation: its memory is then the same for every catalogue
 RATINGS_A_USER = 100
+REPEATS = 3
 
 
 def synthetic_ratings(num_ratings: int, num_movies: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -46,11 +49,11 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     }
     found = {"start": {"memory_mb": peak_memory_mb()}}
 
-    started, cpu = time.perf_counter(), cpu_seconds()
-    batches = data.batches(columns, 8192, shuffle=True)
-    for _ in batches:
-        pass
-    found["pipeline"] = _spent(started, cpu)
+    def one_pass() -> None:
+        for _ in data.batches(columns, 8192, shuffle=True):
+            pass
+
+    found["pipeline"] = _spent(one_pass)
 
     tf.keras.utils.set_random_seed(0)
     model = models.TwoTower(
@@ -59,9 +62,9 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     model.compile(optimizer=tf.keras.optimizers.Adam(0.005))
     some = data.batches({name: values[: BATCH * 8] for name, values in columns.items()}, BATCH).repeat()
     model.fit(some, steps_per_epoch=3, verbose=0)  # traces the graph
-    started, cpu = time.perf_counter(), cpu_seconds()
-    model.fit(some, steps_per_epoch=order["steps"], verbose=0)
-    found["training step"] = _spent(started, cpu, order["steps"])
+    found["training step"] = _spent(
+        lambda: model.fit(some, steps_per_epoch=order["steps"], verbose=0), parts=order["steps"]
+    )
 
     queries = model.query_tower({"user_id": tf.constant(users)}).numpy()
     candidates = model.candidate_tower({"movie_id": tf.constant(movies)}).numpy()
@@ -69,17 +72,24 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     held_out = sparse.csr_matrix(
         (np.ones(num_users, np.float32), (np.arange(num_users), last)), (num_users, num_movies)
     )
-    started, cpu = time.perf_counter(), cpu_seconds()
     block = max(1, SCORES_AT_ONCE // num_movies)
-    metrics.rank_held_out(lambda rows: queries[rows] @ candidates.T, held_out, block_size=block)
-    found["evaluation"] = _spent(started, cpu)
+    found["evaluation"] = _spent(
+        lambda: metrics.rank_held_out(lambda rows: queries[rows] @ candidates.T, held_out, block_size=block)
+    )
     return found
 
 
-def _spent(started: float, cpu: float, times: int = 1) -> dict[str, float]:
+def _spent(work: Callable[[], Any], parts: int = 1) -> dict[str, float]:
+    """Median seconds of three times the same work, for one of its equal parts; and the memory held by then."""
+    wall, cpu = [], []
+    for _ in range(REPEATS):
+        started, used = time.perf_counter(), cpu_seconds()
+        work()
+        wall.append(time.perf_counter() - started)
+        cpu.append(cpu_seconds() - used)
     return {
-        "wall_seconds": (time.perf_counter() - started) / times,
-        "cpu_seconds": (cpu_seconds() - cpu) / times,
+        "wall_seconds": median(wall) / parts,
+        "cpu_seconds": median(cpu) / parts,
         "memory_mb": peak_memory_mb(),
     }
 

@@ -121,7 +121,7 @@ def render(content: dict[str, Any]) -> str:
     parts = [
         "<!-- Made by `make bench-original` from benchmarks/results/original.json: edit neither. -->",
         "# The original tutorial's work, measured",
-        f"Five things that notebooks on TensorFlow Recommenders and MovieLens do, done their way and the course's: the "
+        f"What notebooks on TensorFlow Recommenders and MovieLens do, done their way and the course's: the "
         f"preprocessing learned, {settings['epochs']} epochs of retrieval with the whole catalogue ranked for train "
         f"and held-out rows each epoch, {settings['epochs']} epochs of ranking. Same ratings "
         f"({settings['limit']:,} of {settings['dataset']}), same rows held out, same length of vectors and layers.",

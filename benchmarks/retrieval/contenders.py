@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +14,14 @@ from scipy import sparse
 
 from benchmarks.history import chosen_tower
 from benchmarks.original.work import OriginalRetrieval
+from benchmarks.peers import Peer
 from benchmarks.retrieval.exams import Exam
-from benchmarks.serving.contenders import Contender as Environment
 from recsys_course import baselines, data, models
 from recsys_course.serving.trained import RECIPE, two_towers
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 PEER = "LightFM (WARP)"
-LIGHTFM = Environment("lightfm", "LightFM", ("lightfm-next", "numpy", "scipy"), ("lightfm-next==1.19.0",))
+LIGHTFM = Peer("lightfm", "LightFM", ("lightfm-next==1.19.0",))
 
 
 class Contender(NamedTuple):
@@ -101,8 +100,7 @@ def _lightfm(exam: Exam, settings: dict[str, Any], seed: int) -> Scorer:
         asked, found = Path(folder) / "interactions.npz", Path(folder) / "factors.npz"
         sparse.save_npz(asked, exam.seen)
         order = json.dumps(settings | {"seed": seed})
-        script = Path(__file__).with_name("lightfm_peer.py")
-        subprocess.run([str(LIGHTFM.python()), str(script), str(asked), order, str(found)], check=True)
+        LIGHTFM.run(Path(__file__).with_name("lightfm_peer.py"), str(asked), order, str(found))
         with np.load(found) as arrays:
             queries, candidates, biases = (arrays[name] for name in ("queries", "candidates", "biases"))
     return lambda users: queries[users] @ candidates.T + biases

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.peers import NotHere
 from benchmarks.retrieval.contenders import CONTENDERS, LIGHTFM, PEER, Contender
 from benchmarks.retrieval.exams import PUBLISHED, Exam, exams
 from benchmarks.running import answer, cpu_seconds, peak_memory_mb
-from benchmarks.serving.contenders import NotHere
 from recsys_course import metrics
 from recsys_course.authoring.files import write_if_changed
 
@@ -91,7 +90,7 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
         told = {"users": int(len(np.unique(test.asked["user_id"]))), "ratings": len(test.asked)}
         told |= {"share_known": round(test.share_known, 4)}
         return told | chosen | measured(contender, test, chosen["settings"], seeds, Path(order["keep"]))
-    except (NotHere, subprocess.CalledProcessError) as error:
+    except NotHere as error:
         return {"error": str(error)}
 
 

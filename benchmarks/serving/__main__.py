@@ -19,8 +19,10 @@ from typing import Any
 import psutil
 
 from benchmarks.circumstances import QUIET
+from benchmarks.peers import NotHere
+from benchmarks.running import WORK
 from benchmarks.serving import page, results
-from benchmarks.serving.contenders import CONTENDERS, ENVIRONMENTS, Contender, NotHere
+from benchmarks.serving.contenders import CONTENDERS, Contender
 
 LOAD = Path(__file__).with_name("load.py")
 SETTINGS = {"clients": [1, 8, 32], "seconds": 5.0, "warm_up_seconds": 1.0, "passes": 3}
@@ -85,7 +87,7 @@ def prepare(models: Path) -> tuple[Path, list[str]]:
     try:
         artefact = latest(models / "retrieval")
     except FileNotFoundError:
-        artefact = export_retrieval(trained_retrieval(), ENVIRONMENTS / "models").exact
+        artefact = export_retrieval(trained_retrieval(), WORK / "models").exact
     catalogue = json.loads((artefact / "assets.extra" / "catalogue.json").read_text(encoding="utf-8"))
     return artefact.resolve(), list(catalogue["users"])
 
@@ -118,7 +120,7 @@ def running(contender: Contender, artefact: Path, user: str) -> Iterator[tuple[i
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | QUIET
-    log = ENVIRONMENTS / f"{contender.name}.log"
+    log = WORK / f"{contender.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with log.open("wb") as output:

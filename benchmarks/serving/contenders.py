@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.peers import Peer
+
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parents[1] / ".course" / "benchmarks"
 
 
-class NotHere(Exception):
-    """A server that cannot be had on this machine; the message is the reason."""
-
-
-@dataclass(frozen=True)
-class Contender:
+@dataclass(frozen=True, kw_only=True)
+class Contender(Peer):
     """One server.
 
     Attributes:
-        name: as in the results.
+        name: as in the results, and of its environment's folder.
         title: as on the page.
-        libraries: whose versions are noted.
         packages: what its environment is made of; nothing for the course's own environment.
+        libraries: whose versions are noted.
         path: of a prediction.
     """
 
-    name: str
-    title: str
     libraries: tuple[str, ...]
-    packages: tuple[str, ...] = ()
     path: str = "/v1/models/retrieval:predict"
-
-    def python(self) -> Path:
-        """The interpreter of its environment, made first where it is missing. Raises NotHere."""
-        if not self.packages:
-            return Path(sys.executable)
-        folder = ENVIRONMENTS / self.name
-        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        stamp, wanted = folder / "made-of", hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
-        if stamp.exists() and stamp.read_text() == wanted:
-            return python
-        print(f"  {self.title}: an environment with {', '.join(self.packages)} ...", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *self.packages],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-            if done.returncode:
-                raise NotHere((done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300])
-        stamp.write_text(wanted)
-        return python
 
     def versions(self) -> dict[str, str]:
         """Versions of its libraries, and of its Python."""
@@ -81,13 +50,13 @@ class Contender:
 
 _COMMON = ("tensorflow", "numpy", "uvicorn", "uvloop", "httptools", "starlette")
 CONTENDERS = (
-    Contender("course", "course serve", _COMMON),
-    Contender("kserve", "KServe", ("kserve", *_COMMON), ("kserve==0.21.0", "tensorflow==2.20.*")),
+    Contender("course", "course serve", libraries=_COMMON),
+    Contender("kserve", "KServe", ("kserve==0.21.0", "tensorflow==2.20.*"), libraries=("kserve", *_COMMON)),
     Contender(
         "litserve",
         "LitServe",
-        ("litserve", "pyzmq", *_COMMON),
         ("litserve==0.2.19", "pyzmq", "tensorflow==2.20.*"),
+        libraries=("litserve", "pyzmq", *_COMMON),
         path="/predict",
     ),
 )

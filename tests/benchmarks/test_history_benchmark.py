@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import history
+from benchmarks import history, running
 from recsys_course import data, models
 from recsys_course.authoring.project import find_project
 
@@ -25,25 +25,49 @@ def world(monkeypatch):
     return data.leave_last_out(world.ratings.assign(**known)), world.movies
 
 
-def test_rows_are_measured_and_written_and_other_tables_kept(world, monkeypatch, tmp_path):
-    split, movies = world
+@pytest.fixture
+def records(monkeypatch, tmp_path):
+    """Records of one seed."""
+    monkeypatch.setitem(history.SETTINGS, "seeds", [1])
+    monkeypatch.setattr(running, "WORK", tmp_path)
+    return running.Records("history", history.SETTINGS, history.CODE, history.PACKAGES)
+
+
+def test_a_ladder_has_its_models_and_the_paired_differences(world, records, monkeypatch):
     few = ("EASE", history.HISTORY, history.CHOSEN)
     monkeypatch.setattr(history, "LADDER", {name: history.LADDER[name] for name in few})
     monkeypatch.setattr(history, "COMPARED", ("EASE",))
-    path = tmp_path / "deep" / "history.json"
-    results = history.run(split, movies, (1,), ["ladder"], path)
-    written = json.loads(path.read_text(encoding="utf-8"))
-    assert written["ladder"] == results["ladder"] and written["versions"]["numpy"] == np.__version__
-    rows = {row["model"]: row for row in results["ladder"]}
+    rows = {row["model"]: row for row in history.ladder(*world, records)}
     for ours, theirs in ((history.CHOSEN, history.HISTORY), (history.CHOSEN, "EASE"), (history.HISTORY, "EASE")):
         gain = rows[ours]["hit_rate_10"][0] - rows[theirs]["hit_rate_10"][0]
         assert rows.pop(f"{ours}, less {theirs}")["difference_10"][0] == pytest.approx(gain, abs=2e-4)
     assert list(rows) == list(few)
     monkeypatch.setattr(history, "VARIANTS", {"+ all of these": history.VARIANTS["+ all of these"]})
-    again = history.run(split, movies, (1,), ["ablation"], path)
-    assert again["ladder"] == results["ladder"]
-    assert again["ablation"][0]["difference_10"] == [0, 0]  # the first row is the base
-    assert [file.name for file in path.parent.iterdir()] == ["history.json"]
+    (base,) = history.ablation(*world, records)
+    assert base["difference_10"] == [0, 0]  # the first row is the base
+
+
+def test_a_stopped_run_goes_on_where_it_stood(world, records, monkeypatch, tmp_path):
+    models_asked = []
+
+    def popular_or_stop(exam, seed):
+        models_asked.append(len(models_asked))
+        if len(models_asked) == 2:
+            raise KeyboardInterrupt
+        return _zeros(exam)
+
+    monkeypatch.setattr(history, "LADDER", dict.fromkeys((history.CHOSEN, history.HISTORY), popular_or_stop))
+    monkeypatch.setattr(history, "COMPARED", ())
+    monkeypatch.setattr(history, "TABLES", {"ladder": history.ladder})
+    with pytest.raises(KeyboardInterrupt):
+        history.run(*world, records)
+    again = running.Records("history", history.SETTINGS, history.CODE, history.PACKAGES)
+    results = history.run(*world, again)
+    assert len(models_asked) == 3, "the first is not measured again"
+    again.finish(tmp_path / "results", results)
+    written = json.loads((tmp_path / "results" / "history.json").read_text(encoding="utf-8"))
+    assert written["ladder"] == results["ladder"] and written["versions"]["numpy"] == np.__version__
+    assert "records" not in written
 
 
 def test_a_deep_variant_can_be_trained(world):
@@ -61,14 +85,14 @@ def test_the_paired_difference_by_hand():
     assert found["difference_10"] == [0.3333, 0.3333] and found["difference_100"] == [0, 0]
 
 
-def test_a_new_film_is_known_by_as_many_ratings_as_said(world, monkeypatch):
+def test_a_new_film_is_known_by_as_many_ratings_as_said(world, records, monkeypatch):
     split, movies = world
     monkeypatch.setattr(history, "WELL_KNOWN", 15)
     monkeypatch.setattr(history, "NEW_FILMS", 5)
     monkeypatch.setattr(history, "CUT_DOWN", ((0, 0.3), (2, 0.3)))
     seen = []
     monkeypatch.setattr(history, "towers_scorer", lambda exam, seed, **options: seen.append(exam) or _zeros(exam))
-    rows = list(history.new_films(split, movies, (1,)))
+    rows = list(history.new_films(split, movies, records))
     assert [row["known_by"] for row in rows] == [0, 2]
     films = seen[0].asked["movie_id"].astype(str).unique()
     for exam, known_by in zip(seen, (0, 2), strict=True):
@@ -87,7 +111,7 @@ def _zeros(exam):
 
 @pytest.fixture(scope="module")
 def committed():
-    return json.loads(history.RESULTS.read_text(encoding="utf-8"))
+    return json.loads((running.RESULTS / "history.json").read_text(encoding="utf-8"))
 
 
 def test_committed_results_meet_the_course_s_word(committed):
@@ -117,7 +141,7 @@ def test_validation_chose_the_user_s_id_and_nothing_else(committed):
 
 def chapter_table(first: str) -> list[list[str]]:
     """The rows of a table in chapter 7's prose, cell by cell."""
-    source = find_project(history.RESULTS.parent).chapter(7).source.read_text(encoding="utf-8")
+    source = find_project(running.ROOT).chapter(7).source.read_text(encoding="utf-8")
     (table,) = re.findall(rf"^# \| {first} \|.*\n# \|[-|: ]+\n((?:# \|.*\n)+)", source, re.MULTILINE)
     lines = (line.removeprefix("# |").removesuffix("|") for line in table.splitlines())
     return [[cell.strip() for cell in line.split("|")] for line in lines]

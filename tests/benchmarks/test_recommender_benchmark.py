@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from benchmarks import recommender as benchmark
+from benchmarks import running
 from recsys_course import data, models
 from recsys_course.recommender import training
+
+COMMITTED = running.RESULTS / "recommender.json"
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +32,29 @@ def ratings(world):
 
 @pytest.fixture(scope="module")
 def measured(world, ratings, tmp_path_factory):
-    """A run of one seed."""
-    path = tmp_path_factory.mktemp("results") / "deep" / "recommender.json"
+    """A run of one seed, which was stopped after the first split."""
+    folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"epochs": 1, "embedding_dim": 8, "length": 10}.items():
             patch.setitem(models.HISTORY_RECIPE, name, value)
+        patch.setitem(benchmark.SETTINGS, "seeds", [1])
+        patch.setattr(running, "WORK", folder / "work")
+        records = running.Records("recommender", benchmark.SETTINGS, benchmark.CODE, benchmark.PACKAGES)
         splits = {name: cut(ratings) for name, cut in benchmark.SPLITS.items()}
-        found = benchmark.run(splits, world.movies, (1,), path)
-    return found, path
+        first = dict(list(splits.items())[:1])
+        benchmark.run(first, world.movies, records)
+        with pytest.MonkeyPatch.context() as again:
+            trained, one_seed = [], benchmark.one_seed
+            again.setattr(benchmark, "one_seed", lambda name, *rest: trained.append(name) or one_seed(name, *rest))
+            rows = benchmark.run(splits, world.movies, records)
+        assert trained == [name for name in splits if name not in first]
+    return records.finish(folder / "results", {"rules": benchmark.RULES._asdict(), "rows": rows}), folder
 
 
 def test_every_page_is_measured_on_both_parts_of_both_splits_and_written(measured):
-    found, path = measured
-    assert json.loads(path.read_text(encoding="utf-8"))["rows"] == found["rows"]
-    assert [file.name for file in path.parent.iterdir()] == ["recommender.json"]
+    found, folder = measured
+    written = json.loads((folder / "results" / "recommender.json").read_text(encoding="utf-8"))
+    assert written == found and "records" not in written
     wanted = ["most popular", "item-kNN", "EASE", benchmark.RETRIEVAL, benchmark.RANKING, *benchmark.rules_to_try()]
     for split in benchmark.SPLITS:
         for part in ("validation", "test"):
@@ -101,13 +113,13 @@ def test_a_stranger_gets_the_page_of_the_recommender_itself(world, ratings, monk
 
 
 def test_the_committed_page_is_made_of_the_committed_results():
-    found = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
-    assert len(found["seeds"]) >= 3 and found["rules"] == benchmark.RULES._asdict()
+    found = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    assert len(found["settings"]["seeds"]) >= 3 and found["rules"] == benchmark.RULES._asdict()
     assert benchmark.PAGE.read_text(encoding="utf-8") == benchmark.render(found)
 
 
 def test_what_the_course_says_of_the_two_stages_holds_in_the_committed_results():
-    found = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
+    found = json.loads(COMMITTED.read_text(encoding="utf-8"))
     rows = benchmark.rows_of(found, benchmark.LEAVE_LAST_OUT, "test")
     retrieval, ranking, served = (rows[name] for name in (benchmark.RETRIEVAL, benchmark.RANKING, benchmark.SERVED))
     assert ranking["against_retrieval"][0] > 0, "ranking adds something"
@@ -120,7 +132,7 @@ def test_what_the_course_says_of_the_two_stages_holds_in_the_committed_results()
 
 
 def test_after_a_cut_in_time_ranking_adds_more_as_the_course_says():
-    found = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
+    found = json.loads(COMMITTED.read_text(encoding="utf-8"))
     known = benchmark.rows_of(found, benchmark.TEMPORAL, "test", benchmark.KNOWN)
 
     def gain(rows):

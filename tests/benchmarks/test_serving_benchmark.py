@@ -14,6 +14,7 @@ from support import toy_models
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import peers  # noqa: E402
 from benchmarks.serving import __main__ as command  # noqa: E402
 from benchmarks.serving import contenders, load, page, results  # noqa: E402
 
@@ -115,15 +116,15 @@ def test_an_environment_that_cannot_be_made_says_why(tmp_path, monkeypatch):
     def fail(command, **_):
         return subprocess.CompletedProcess(command, int("pip" in command), "", "WARNING: so\nERROR: no such package\n")
 
-    monkeypatch.setattr(contenders, "ENVIRONMENTS", tmp_path)
-    monkeypatch.setattr(contenders.subprocess, "run", fail)
-    with pytest.raises(contenders.NotHere, match="^ERROR: no such package$"):
+    monkeypatch.setattr(peers, "WORK", tmp_path)
+    monkeypatch.setattr(peers.subprocess, "run", fail)
+    with pytest.raises(peers.NotHere, match="^ERROR: no such package$"):
         contenders.CONTENDERS[1].python()
     assert not (tmp_path / "kserve" / "made-of").exists()
 
 
 def test_our_server_is_started_checked_loaded_and_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "ENVIRONMENTS", tmp_path / "logs")
+    monkeypatch.setattr(command, "WORK", tmp_path / "logs")
     folder = toy_models.films(tmp_path / "models" / "retrieval" / "1")
     settings = {"clients": [1, 8], "seconds": 0.3, "warm_up_seconds": 0.1}
     found = command.one_pass(contenders.CONTENDERS[0], folder, ["7", "8"], settings, {})
