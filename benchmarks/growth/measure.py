@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def _spent(work: Callable[[], Any], parts: int = 1) -> dict[str, float]:
     """Median seconds of three times the same work, for one of its equal parts; and the memory held by then."""
     wall, cpu = [], []
     for _ in range(REPEATS):
+        gc.collect()  # what the last time left behind would count as memory of this one
         started, used = time.perf_counter(), cpu_seconds()
         work()
         wall.append(time.perf_counter() - started)

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.ranking import page
+from benchmarks.ranking.u1 import split_u1
 from benchmarks.running import Failed, Records, child
 from recsys_course import data
 
@@ -65,8 +66,6 @@ def chosen_splits(u1: Path | str | None) -> dict[str, str | None]:
     """The splits that can be had, and the file that each needs. Raises ValueError where the file is not u1.test."""
     if u1 is None:
         return {"random": None}
-    from benchmarks.ranking.tasks import split_u1
-
     split_u1(data.load_ratings("100k"), Path(u1))
     return {"random": None, "u1": str(Path(u1).absolute())}
 

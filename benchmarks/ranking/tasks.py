@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmarks.ranking.u1 import split_u1
 from recsys_course import data, models
 
 
@@ -58,21 +59,3 @@ def tasks(split: str, u1: str | None = None) -> tuple[Task, Task]:
     held = data.random_split(base)
     train = pd.concat([held.train, held.test])
     return Task(train, held.validation, movies), Task(base, test, movies)
-
-
-def split_u1(ratings: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """GroupLens' split u1: the ratings that the file names are the test, all others train.
-
-    Raises:
-        ValueError: the file is not there, or is not u1.test.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} is not there: expected u1.test, from GroupLens' archive ml-100k.zip.")
-    named = pd.read_csv(path, sep="\t", header=None, names=["user", "movie", "rating", "time"], dtype=str)
-    pairs = pd.MultiIndex.from_frame(ratings[["user_id", "movie_id"]].astype(str))
-    is_test = pairs.isin(pd.MultiIndex.from_frame(named[["user", "movie"]]))
-    if len(named) != 20_000 or is_test.sum() != 20_000:
-        raise ValueError(
-            f"{path} names {len(named):,} ratings, {is_test.sum():,} of them in MovieLens 100K; u1.test names 20,000."
-        )
-    return ratings[~is_test].reset_index(drop=True), ratings[is_test].reset_index(drop=True)

@@ -11,7 +11,8 @@ import pytest
 from benchmarks import running
 from benchmarks.ranking import __main__ as command
 from benchmarks.ranking import contenders, measure, page
-from benchmarks.ranking.tasks import Task, split_u1
+from benchmarks.ranking.tasks import Task
+from benchmarks.ranking.u1 import split_u1
 from recsys_course import data
 
 
