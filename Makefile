@@ -70,11 +70,11 @@ bench-recommender: environment ## what ranking adds to retrieval, what variety c
 	@$(BIN)/python -m benchmarks.recommender
 	@$(BIN)/python -m benchmarks.overview
 
-bench-original: environment ## the original tutorial's work, its way and the course's (15 minutes); QUICK=1 takes one
+bench-original: environment ## the original tutorial's work, its way and the course's (20 minutes); QUICK=1 takes one
 	@$(BIN)/python -m benchmarks.original $(if $(QUICK),--quick)
 	@$(BIN)/python -m benchmarks.overview
 
-bench-growth: environment ## how pipeline, training and evaluation grow (6 minutes); QUICK=1 takes half a minute
+bench-growth: environment ## how pipeline, training and evaluation grow (4 minutes); QUICK=1 takes half a minute
 	@$(BIN)/python -m benchmarks.growth $(if $(QUICK),--quick)
 	@$(BIN)/python -m benchmarks.overview
 

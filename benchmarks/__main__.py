@@ -51,9 +51,9 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("workers", 4),
-    Part("growth", 6),
+    Part("growth", 4),
     Part("retrieval", 30),
-    Part("original", 15),
+    Part("original", 20),
     Part("ranking", 20),
     Part("history", 15, quick=None),
     Part("recommender", 8, quick=None),

@@ -1,6 +1,6 @@
 """How the course's pipeline, training step and evaluation grow with ratings and with the catalogue.
 
-python -m benchmarks.growth           # up to 10 million ratings and a million films: about six minutes
+python -m benchmarks.growth           # up to 10 million ratings and a million films: about four minutes
 python -m benchmarks.growth --quick   # the two smallest of each; keeps nothing
 """
 

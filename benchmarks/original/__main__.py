@@ -1,6 +1,6 @@
 """The work of the original tutorial, its way and the course's way: processor time, memory and quality in one run.
 
-python -m benchmarks.original           # about ten minutes on two cores
+python -m benchmarks.original           # about twenty minutes on two cores
 python -m benchmarks.original --quick   # 4,000 ratings, one epoch, the two ends; keeps nothing
 """
 

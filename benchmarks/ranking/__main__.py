@@ -1,7 +1,7 @@
 """Predicted ratings: every model of chapter 6 beside its baselines and a peer, on two splits, with five seeds.
 
 python -m benchmarks.ranking                      # the course's random split of MovieLens 100K
-python -m benchmarks.ranking --u1 ml-100k/u1.test # and GroupLens' own split u1: about half an hour altogether
+python -m benchmarks.ranking --u1 ml-100k/u1.test # and GroupLens' own split u1: about twenty minutes altogether
 python -m benchmarks.ranking --quick              # two models, one split, one seed; keeps nothing
 
 MovieLens' terms forbid passing 100K on, and u1 cannot be derived from the ratings: take `u1.test` out of GroupLens'

@@ -44,9 +44,9 @@ def errors(content: dict[str, Any]) -> str:
 
 
 def with_range(values: list[float]) -> str:
-    """A mean, with the lowest and the highest of several."""
-    spread = f" ({min(values):.3f}–{max(values):.3f})" if len(values) > 1 else ""
-    return f"{mean(values):.3f}{spread}"
+    """A mean, with the lowest and the highest where they differ."""
+    least, most = f"{min(values):.3f}", f"{max(values):.3f}"
+    return f"{mean(values):.3f}" + (f" ({least}–{most})" if least != most else "")
 
 
 def in_short(record: dict[str, Any]) -> str:
