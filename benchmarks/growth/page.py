@@ -28,7 +28,8 @@ GROWS = {
         "the softmax sees 512 candidates whatever the catalogue; but Adam touches the whole table of embeddings and "
         "both tables of moments, so once the catalogue outweighs the rest of a step, and then the processor's caches, "
         "the line bends up towards 1. *Evaluation* is a product with every film, and bends where the embeddings no "
-        "longer fit the caches. Blocks of users are made smaller as the catalogue grows, so the scores held at once do not.",
+        "longer fit the caches. Blocks of users are made smaller as the catalogue grows, so the scores held at once do "
+        "not.",
     ),
 }
 
