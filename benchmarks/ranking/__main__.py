@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--u1", type=Path, default=os.environ.get("COURSE_U1_TEST") or None, help="GroupLens' file u1.test")
+    parser.add_argument("--u1", type=Path, default=os.environ.get("COURSE_U1_TEST") or None, help="GroupLens' u1.test")
     parser.add_argument("--quick", action="store_true", help="half a minute, to see that it works; keeps nothing")
     options = parser.parse_args(arguments)
     data.ensure_dataset("100k")
