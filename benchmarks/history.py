@@ -30,7 +30,7 @@ import pandas as pd
 import tensorflow as tf
 from scipy import sparse
 
-from benchmarks.running import Records
+from benchmarks.running import Records, stoppable
 from recsys_course import baselines, data, metrics, models
 
 SETTINGS = {"dataset": "100k", "seeds": [1, 2, 3]}
@@ -282,6 +282,7 @@ def run(split: data.Split, movies: pd.DataFrame, records: Records) -> dict[str, 
     return results
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__.splitlines()[0])
@@ -289,11 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
     tf.config.experimental.enable_op_determinism()
     split, movies = data.leave_last_out(data.load_ratings("100k")), data.load_movies("100k")
     records = Records("history", SETTINGS, CODE, PACKAGES)
-    try:
-        results = run(split, movies, records)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    results = run(split, movies, records)
     records.finish(told={"recipe": models.HISTORY_RECIPE} | results)
     return 0
 

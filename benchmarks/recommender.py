@@ -265,6 +265,7 @@ def render(found: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@running.stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recommender", description=__doc__.splitlines()[0])
@@ -272,11 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     ratings = data.load_ratings("100k")
     splits = {name: cut(ratings) for name, cut in SPLITS.items()}
     records = running.Records("recommender", SETTINGS, CODE, PACKAGES)
-    try:
-        rows = run(splits, data.load_movies("100k"), records)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    rows = run(splits, data.load_movies("100k"), records)
     found = records.finish(told={"recipe": models.HISTORY_RECIPE, "rules": RULES._asdict(), "rows": rows})
     print("\n" + "\n\n".join(outcome(found, split) for split in splits))
     write_if_changed(PAGE, render(found))

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,20 @@ class Records:
 
 def _text(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=1) + "\n"
+
+
+def stoppable(main: Callable[..., int]) -> Callable[..., int]:
+    """A benchmark's command, which ends with a word and exit status 130 where Ctrl-C stops it."""
+
+    @wraps(main)
+    def stopped(*arguments: Any) -> int:
+        try:
+            return main(*arguments)
+        except KeyboardInterrupt:
+            print("\nstopped; what was measured is kept, and the same command goes on from there")
+            return 130
+
+    return stopped
 
 
 def child(module: str, order: dict[str, Any], seconds: float, **environment: str) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from benchmarks import running
 from benchmarks.ann import results
 from benchmarks.ann.plan import CORPORA, EMBEDDING_DIM, NAMES, RECALL_TARGETS, SECONDS_A_POINT, SIZES, Variant, variants
 from benchmarks.ann.report import best, figures, page, targets_met, text_table
-from benchmarks.running import Failed
+from benchmarks.running import Failed, stoppable
 from recsys_course import indices
 
 WORK = running.WORK / "ann"
 LONGEST = 1800  # seconds that one process may take
 
 
+@stoppable
 def main() -> int:
     """Returns the exit status: 0 all measured, 1 something failed or is left, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ann", description=__doc__)
@@ -39,11 +40,7 @@ def main() -> int:
         for kept in sorted(running.RESULTS.glob("ann*.json")):
             publish(results.read(kept), running.PAGES / f"{kept.stem}.md")
         return 0
-    try:
-        return run(asked.size, asked.minutes, asked.only)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    return run(asked.size, asked.minutes, asked.only)
 
 
 def run(size: str, minutes: float, only: str) -> int:

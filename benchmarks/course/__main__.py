@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from benchmarks.circumstances import QUIET, ROOT
 from benchmarks.course import page
 from benchmarks.course.cores import thread_limits
-from benchmarks.running import PAGES, RESULTS, Failed, Records, child
+from benchmarks.running import PAGES, RESULTS, Failed, Records, child, stoppable
 from recsys_course.authoring.project import Chapter, UsageError, find_project
 from recsys_course.authoring.run import DEFAULT_DATASET
 
@@ -46,6 +46,7 @@ class Run(NamedTuple):
         return f"{self.chapter.stem} / threads: {self.threads} / run {self.number}"
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all asked for is measured, whatever it came to; 1 something failed; 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.course", description=__doc__.splitlines()[0])
@@ -73,9 +74,6 @@ def main(arguments: list[str] | None = None) -> int:
             from benchmarks.course import commands  # not on Windows
 
             commands.measure(records, max(settings["threads"]))
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
     except (Failed, UsageError) as error:
         print(f"failed: {error}")
         return 1

@@ -11,7 +11,7 @@ import sys
 from time import perf_counter
 
 from benchmarks.growth import page
-from benchmarks.running import PAGES, Failed, Records, child
+from benchmarks.running import PAGES, Failed, Records, child, stoppable
 
 SETTINGS = {
     "ratings": [100_000, 1_000_000, 10_000_000],
@@ -35,6 +35,7 @@ def plan(settings: dict) -> list[tuple[str, int, dict[str, int]]]:
     ]
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 1 something failed or is left, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.splitlines()[0])
@@ -44,25 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
     records = Records("growth", settings, CODE, PACKAGES, quick)
     begin, missing = perf_counter(), 0
     print(f"growth, {'quick' if quick else 'full'}", flush=True)
-    try:
-        for what, size, order in plan(settings):
-            key = f"{what} / {size}"
-            if key in records:
-                print(f"  {size:,} {what}: measured before", flush=True)
-            elif perf_counter() - begin > 60 * MINUTES:
+    for what, size, order in plan(settings):
+        key = f"{what} / {size}"
+        if key in records:
+            print(f"  {size:,} {what}: measured before", flush=True)
+        elif perf_counter() - begin > 60 * MINUTES:
+            missing += 1
+            print(f"  {size:,} {what}: left, {MINUTES} minutes are over", flush=True)
+        else:
+            try:
+                parts = child("benchmarks.growth.measure", order | {"steps": settings["steps"]}, LONGEST)
+                records[key] = {"grows": what, "size": size, "parts": parts}
+                print(f"  {size:,} {what}: {page.in_short(parts)}", flush=True)
+            except Failed as error:
                 missing += 1
-                print(f"  {size:,} {what}: left, {MINUTES} minutes are over", flush=True)
-            else:
-                try:
-                    parts = child("benchmarks.growth.measure", order | {"steps": settings["steps"]}, LONGEST)
-                    records[key] = {"grows": what, "size": size, "parts": parts}
-                    print(f"  {size:,} {what}: {page.in_short(parts)}", flush=True)
-                except Failed as error:
-                    missing += 1
-                    print(f"  {size:,} {what}: failed: {error}", flush=True)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+                print(f"  {size:,} {what}: failed: {error}", flush=True)
     if missing:
         print(f"{missing} sizes are missing; the same command goes on from here")
         return 1

@@ -11,7 +11,7 @@ import sys
 
 from benchmarks.circumstances import today
 from benchmarks.original import page
-from benchmarks.running import PAGES, Failed, Records, child
+from benchmarks.running import PAGES, Failed, Records, child, stoppable
 from recsys_course import data
 
 SETTINGS = {"limit": 100_000, "epochs": 5, "seeds": [1, 2, 3]}
@@ -28,6 +28,7 @@ def plan(seeds: list[int], quick: bool = False) -> list[tuple[str, int]]:
     return ends if quick else ends + [(way, seeds[0]) for way in between]
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 1 something failed, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.original", description=__doc__.splitlines()[0])
@@ -40,24 +41,20 @@ def main(arguments: list[str] | None = None) -> int:
     common = {"dataset": dataset, "limit": settings["limit"], "epochs": settings["epochs"]}
     common["split"] = str(records.folder / f"split-{settings['limit']}.npz")
     failed = False
-    try:
-        child("benchmarks.original.work", common, LONGEST)
-        for way, seed in plan(settings["seeds"], quick):
-            key = f"{way} / {seed}"
-            if key in records:
-                print(f"  {key}: measured before", flush=True)
-                continue
-            print(f"  {key}", flush=True)
-            try:
-                order = common | {"changes": page.WAYS[way], "seed": seed}
-                records[key] = {"way": way, "seed": seed, **child("benchmarks.original.work", order, LONGEST)}
-                print(f"    {page.total(records[key]):.1f} processor seconds", flush=True)
-            except Failed as error:
-                failed = True
-                print(f"    failed: {error}", flush=True)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    child("benchmarks.original.work", common, LONGEST)
+    for way, seed in plan(settings["seeds"], quick):
+        key = f"{way} / {seed}"
+        if key in records:
+            print(f"  {key}: measured before", flush=True)
+            continue
+        print(f"  {key}", flush=True)
+        try:
+            order = common | {"changes": page.WAYS[way], "seed": seed}
+            records[key] = {"way": way, "seed": seed, **child("benchmarks.original.work", order, LONGEST)}
+            print(f"    {page.total(records[key]):.1f} processor seconds", flush=True)
+        except Failed as error:
+            failed = True
+            print(f"    failed: {error}", flush=True)
     if failed:
         print("something could not be measured; the same command tries again")
         return 1

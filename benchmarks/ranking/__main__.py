@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.ranking import page
 from benchmarks.ranking.u1 import split_u1
-from benchmarks.running import Failed, Records, child
+from benchmarks.running import Failed, Records, child, stoppable
 from recsys_course import data
 
 SETTINGS = {"dataset": "100k", "seeds": [1, 2, 3, 4, 5]}
@@ -28,6 +28,7 @@ PACKAGES = ("tensorflow", "tensorflow-recommenders", "numpy", "scipy")
 LONGEST = 1800  # seconds that one model on one split may take
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 1 something failed, 2 no u1 in the file named, 130 stopped."""
     parser = argparse.ArgumentParser(
@@ -49,11 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = (QUICK if options.quick else SETTINGS) | {"splits": list(splits)}
     records = Records("ranking", settings, CODE, PACKAGES, options.quick)
     print(f"predicted ratings, {'quick' if options.quick else 'full'}", flush=True)
-    try:
-        failed = run(records, splits, QUICK_MODELS if options.quick else page.MODELS)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    failed = run(records, splits, QUICK_MODELS if options.quick else page.MODELS)
     if failed:
         print(f"{failed} could not be measured; the same command tries again")
         return 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.retrieval import page
 from benchmarks.retrieval.intervals import by_user, interval
-from benchmarks.running import PAGES, Failed, Records, child
+from benchmarks.running import PAGES, Failed, Records, child, stoppable
 from recsys_course import data
 
 SETTINGS = {"splits": ["random", "leave-last-out", "temporal"], "seeds": [1, 2, 3], "budget": 5}
@@ -26,6 +26,7 @@ LONGEST = 1800  # seconds that one model on one split may take
 PUBLISHED = "recommenders"
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 1 something failed, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__.splitlines()[0])
@@ -39,11 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"retrieval on {dataset}, {'quick' if options.quick else 'full'}", flush=True)
     whole = QUICK_MODELS if options.quick else page.MODELS
     wanted = [model for model in whole if options.only in model]
-    try:
-        failed = run(records, settings, wanted, options.quick)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
+    failed = run(records, settings, wanted, options.quick)
     if failed or options.only:
         print(f"{failed} could not be measured; the same command goes on from here")
         return 1 if failed else 0

@@ -20,7 +20,7 @@ import psutil
 
 from benchmarks.circumstances import QUIET
 from benchmarks.peers import NotHere
-from benchmarks.running import WORK
+from benchmarks.running import WORK, stoppable
 from benchmarks.serving import page, results
 from benchmarks.serving.contenders import CONTENDERS, Contender
 
@@ -30,6 +30,7 @@ START = 120  # seconds that a server may take to answer for the first time
 CHECKED = 20  # users whose lists must be the same from every server
 
 
+@stoppable
 def main() -> int:
     """Measure what is not measured yet, and say whether the target is met."""
     parser = argparse.ArgumentParser(prog="make bench-serving", description=__doc__)

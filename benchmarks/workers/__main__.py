@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.running import PAGES, Failed, Records
+from benchmarks.running import PAGES, Failed, Records, stoppable
 from benchmarks.workers import job, page
 from recsys_course import data
 
@@ -31,6 +31,7 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 
 
+@stoppable
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 all measured, 1 something failed, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__.splitlines()[0])
@@ -41,9 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"two workers and one, {'quick' if quick else 'full'}", flush=True)
     try:
         run(records, settings)
-    except KeyboardInterrupt:
-        print("\nstopped; what was measured is kept, and the same command goes on from there")
-        return 130
     except Failed as error:
         print(f"failed: {error}")
         return 1
