@@ -214,24 +214,20 @@ def hint(
 
 @app.command()
 def watch(
-    what: Annotated[str | None, typer.Argument(metavar="[N]", help="A chapter; by default the next.")] = None,
+    what: Annotated[str | None, typer.Argument(metavar="[N]", help="A chapter; by default all of them.")] = None,
 ) -> None:
     """Grade answers as you save them, and name the next exercise. Ctrl-C ends it."""
     from recsys_course.authoring.exercises import read_progress
     from recsys_course.authoring.learner import sync_notebook
-    from recsys_course.authoring.start import next_exercise, standings
-    from recsys_course.authoring.watching import watch as watch_chapter
+    from recsys_course.authoring.start import badge, standings
+    from recsys_course.authoring.watching import watch as watch_chapters
 
     project = find_project()
     found = standings(project)
     if what:
-        standing = next(one for one in found if one.chapter == project.chapter(what))
-    else:
-        coming = next_exercise(found)
-        standing = coming[0] if coming else found[-1]
-    chapter = standing.chapter
+        found = [one for one in found if one.chapter == project.chapter(what)]
 
-    def grade(ids: list[str]) -> set[str]:
+    def grade(chapter: Chapter, ids: list[str]) -> set[str]:
         if done := sync_notebook(project, chapter):
             _say(done)
         names = [f"{chapter.notebook}::{id}" for id in ids]
@@ -241,7 +237,8 @@ def watch(
         progress = read_progress(project.root)
         return {id for id in ids if progress.get(id, {}).get("outcome") == "solved"}
 
-    watch_chapter(standing, grade, _say)
+    watch_chapters(found, grade, _say)
+    _say(badge(standings(project)))
 
 
 @app.command()

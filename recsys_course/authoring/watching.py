@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from recsys_course.authoring.exercises import read_exercises
+from recsys_course.authoring.exercises import ExerciseText, read_exercises
 from recsys_course.authoring.notebooks import exercise_of_cells, read_script
 from recsys_course.authoring.project import Chapter
 from recsys_course.authoring.start import Standing
@@ -17,47 +17,66 @@ LOOK_EVERY = 0.5  # seconds
 
 
 def watch(
-    standing: Standing,
-    grade: Callable[[list[str]], set[str]],
+    found: list[Standing],
+    grade: Callable[[Chapter, list[str]], set[str]],
     say: Callable[[str], object],
     pause: Callable[[], object] = lambda: time.sleep(LOOK_EVERY),
 ) -> None:
-    """Wait for a chapter to be saved, and grade the exercises whose cells have changed; return once all are solved.
+    """Wait for chapters to be saved, and grade the exercises whose cells have changed; return once all are solved.
 
     Args:
-        standing: The chapter and how far its learner is.
-        grade: Grades exercises by id, and returns those that are solved.
+        found: The chapters, and how far their learner is.
+        grade: Grades exercises of a chapter by id, and returns those that are solved.
         say: Is told which exercise is next.
         pause: Waits between two looks at the files.
     """
-    chapter = standing.chapter
-    solved = {text.id for text in standing.exercises if standing.kind(text.id) == "solved"}
-    seen, stamps = _answers(chapter), _stamps(chapter)
-    _say_next(standing, solved, say)
-    while len(solved) < len(standing.exercises):
+    solved = {text.id for standing in found for text in standing.exercises if standing.kind(text.id) == "solved"}
+    watched = [_Saved(standing) for standing in found]
+    _say_next(found, solved, say)
+    while any(_unsolved(standing, solved) for standing in found):
         pause()
-        if (now := _stamps(chapter)) == stamps:
-            continue
-        answers = _answers(chapter)
+        for saved in watched:
+            if changed := saved.changed():
+                solved = (solved - set(changed)) | grade(saved.standing.chapter, changed)
+                saved.note()
+                if not _unsolved(saved.standing, solved):
+                    say(f"{saved.standing.title}: all {len(saved.standing.exercises)} solved")
+                _say_next([saved.standing, *found], solved, say)
+
+
+class _Saved:
+    """A chapter's files as they were when they were last looked at."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self.answers = _answers(standing.chapter) or {}
+        self.note()
+
+    def note(self) -> None:
+        """Take the files as they are: grading carries a script's edits over, which is no edit of the learner's."""
+        self.stamps = _stamps(self.standing.chapter)
+
+    def changed(self) -> list[str]:
+        """Return the exercises whose code is another than at the last look."""
+        if (now := _stamps(self.standing.chapter)) == self.stamps:
+            return []
+        answers = _answers(self.standing.chapter)
         if answers is None:  # half written, or mid-edit no notebook: the next look may find it whole
-            continue
-        stamps = now
-        changed = [text.id for text in standing.exercises if answers.get(text.id) != (seen or {}).get(text.id)]
-        seen = answers
-        if changed:
-            solved = (solved - set(changed)) | grade(changed)
-            stamps = _stamps(chapter)  # grading carries a script's edits over to its notebook: no edit of the learner's
-            _say_next(standing, solved, say)
+            return []
+        before, self.answers, self.stamps = self.answers, answers, now
+        return [text.id for text in self.standing.exercises if answers.get(text.id) != before.get(text.id)]
 
 
-def _say_next(standing: Standing, solved: set[str], say: Callable[[str], object]) -> None:
-    coming = next((text for text in standing.exercises if text.id not in solved), None)
-    if coming is None:
-        say(f"{standing.title}: all {len(standing.exercises)} solved")
-    else:
-        say(
-            f"next: {coming.id} {coming.title} · {coming.kind}, about {coming.minutes} minutes; waiting for you to save"
-        )
+def _unsolved(standing: Standing, solved: set[str]) -> list[ExerciseText]:
+    return [text for text in standing.exercises if text.id not in solved]
+
+
+def _say_next(order: list[Standing], solved: set[str], say: Callable[[str], object]) -> None:
+    """Name the first exercise that is left."""
+    for standing in order:
+        for text in _unsolved(standing, solved):
+            say(f"next: {text.id} {text.title} · {text.kind}, about {text.minutes} minutes; waiting for you to save")
+            return
 
 
 def _stamps(chapter: Chapter) -> list[tuple[int, int] | None]:

@@ -100,18 +100,47 @@ def test_each_save_grades_what_it_changed_and_the_next_exercise_is_named(project
     )
     right = {("1.1", "return 2 * number"), ("1.2", "return number / 2")}
 
-    def grade(ids):
+    def grade(graded, ids):
         newest = max((script, notebook), key=lambda path: path.stat().st_mtime)
+        assert graded == chapter
         asked.append(ids)
         text = newest.read_text(encoding="utf-8")
         return {id for id, answer in right if id in ids and answer in text}
 
-    watch(standings(project)[0], grade, said.append, learner)
+    watch(standings(project)[:1], grade, said.append, learner)
     assert asked == [["1.1"], ["1.1"], ["1.2"]]
     assert said == [
         "next: 1.1 Double it · fill in, about 5 minutes; waiting for you to save",
         "next: 1.1 Double it · fill in, about 5 minutes; waiting for you to save",
         "next: 1.2 Halve it · fill in, about 7 minutes; waiting for you to save",
+        "1 · Counting: all 2 solved",
+    ]
+
+
+def test_whichever_chapter_is_saved_is_graded_and_gone_on_with(project, chapter, watcher):
+    other = project.chapter(2)
+    build_chapter(project, other, watcher)
+    stub = 'raise NotImplementedError("Exercise 1.1: your turn")'
+    asked, said = [], []
+    learner = Learner(
+        save(other.script, "return total / 2", "return total / 3"),  # wrong: it stays the next
+        save(other.script, "return total / 3", "return total / len(numbers)"),
+        save(chapter.notebook, stub, "return 2 * number"),
+        save(chapter.notebook, stub.replace("1.1", "1.2"), "return number / 2"),
+    )
+
+    def grade(graded, ids):
+        asked.append((graded.number, ids))
+        return set(ids) if "/ 3" not in other.script.read_text(encoding="utf-8") else set()
+
+    watch(standings(project), grade, said.append, learner)
+    assert asked == [(2, ["2.1"]), (2, ["2.1"]), (1, ["1.1"]), (1, ["1.2"])]
+    assert [line.partition(" · fill")[0].partition(" · find")[0] for line in said] == [
+        "next: 1.1 Double it",
+        "next: 2.1 Find it",
+        "2 · Bugs: all 1 solved",
+        "next: 1.1 Double it",
+        "next: 1.2 Halve it",
         "1 · Counting: all 2 solved",
     ]
 
