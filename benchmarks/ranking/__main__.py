@@ -59,12 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def chosen_splits(u1: Path | str | None) -> dict[str, str | None]:
+def chosen_splits(u1: Path | None) -> dict[str, str | None]:
     """The splits that can be had, and the file that each needs. Raises ValueError where the file is not u1.test."""
     if u1 is None:
         return {"random": None}
-    split_u1(data.load_ratings("100k"), Path(u1))
-    return {"random": None, "u1": str(Path(u1).absolute())}
+    split_u1(data.load_ratings("100k"), u1)
+    return {"random": None, "u1": str(u1.absolute())}
 
 
 def run(records: Records, splits: dict[str, str | None], models: tuple[str, ...]) -> int:
