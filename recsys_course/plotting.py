@@ -32,7 +32,9 @@ def training_curves(curves: Mapping[str, Sequence[float]], ylabel: str, ax: Axes
     return ax
 
 
-def ladder(values: Mapping[str, float], xlabel: str, highlight: str | None = None, ax: Axes | None = None) -> Axes:
+def ladder(
+    values: Mapping[str, float], xlabel: str, highlight: str | None = None, ax: Axes | None = None, digits: int = 3
+) -> Axes:
     """Models as horizontal bars, in the order given from top to bottom, each with its value.
 
     Args:
@@ -40,6 +42,7 @@ def ladder(values: Mapping[str, float], xlabel: str, highlight: str | None = Non
         xlabel: what the numbers are.
         highlight: name of the model whose bar stands out.
         ax: where to draw; `None` makes a new figure.
+        digits: of the values, after the point.
 
     Raises:
         ValueError: there is no model, or `highlight` is none of them.
@@ -53,7 +56,7 @@ def ladder(values: Mapping[str, float], xlabel: str, highlight: str | None = Non
     bars = ax.barh(
         names, list(values.values()), color=["#be185d" if name == highlight else "#94a3b8" for name in names]
     )
-    ax.bar_label(bars, fmt="%.3f", padding=3)
+    ax.bar_label(bars, fmt=f"%.{digits}f", padding=3)
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel(xlabel)

@@ -161,5 +161,5 @@ def write(content: dict[str, Any], folder: Path) -> None:
 
     bars = {way: average(content, way, lambda one: total(one, imports=False)) for way in WAYS if of(content, way)}
     with figure(folder / "original_steps.svg", 7, 2.8) as ax:
-        plotting.ladder(bars, "processor seconds, without importing libraries", highlight=OURS, ax=ax)
+        plotting.ladder(bars, "processor seconds, without importing libraries", highlight=OURS, ax=ax, digits=1)
     write_if_changed(folder / "original.md", render(content))

@@ -76,6 +76,14 @@ def test_search_finds_a_phrase_inside_a_notebook(opened, phone: bool, from_disk:
     page.locator("article mark").first.wait_for()
 
 
+@on_both
+def test_messages_wrap_where_the_page_ends(opened, phone: bool) -> None:
+    page = opened("faq.html", phone=phone)
+    messages = page.locator(".language-text code")
+    assert messages.count() > 10
+    assert messages.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
+
+
 def test_no_page_is_wider_than_a_phone_and_none_asks_elsewhere(opened, site: Path) -> None:
     page = opened("index.html", phone=True)
     base = page.url.removesuffix("index.html")
