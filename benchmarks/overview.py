@@ -13,7 +13,7 @@ from benchmarks.course import page as course
 from benchmarks.original import page as original
 from benchmarks.ranking import page as ranking
 from benchmarks.retrieval import page as retrieval
-from benchmarks.running import PAGES, RESULTS, table
+from benchmarks.running import PAGES, RESULTS, table, with_range
 from benchmarks.serving.results import verdict
 from benchmarks.workers import page as workers
 from recsys_course.authoring.files import write_if_changed
@@ -96,7 +96,7 @@ def _history(found: dict[str, Any]) -> list[str]:
     differences = []
     for row in found["ladder"]:
         if "hit_rate_10" in row:
-            rates = [ranking.with_range(row[f"hit_rate_{k}"]) for k in (10, 100)]
+            rates = [with_range(row[f"hit_rate_{k}"]) for k in (10, 100)]
             rows.append([row["model"], *rates, f"{mean(row['cpu_seconds']):.1f}"])
         else:
             gains = [f"{row[f'difference_{k}'][0]:+.3f} ± {row[f'difference_{k}'][1]:.3f} at {k}" for k in (10, 100)]

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.running import WORK
+from benchmarks.running import WORK, last_word
 
 
 class NotHere(Exception):
@@ -48,7 +48,7 @@ class Peer:
         ):
             done = subprocess.run(command, capture_output=True, text=True, errors="replace")
             if done.returncode:
-                raise NotHere((done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300])
+                raise NotHere(last_word(done.stderr.strip() or done.stdout, done.returncode))
         stamp.write_text(wanted)
         return python
 
@@ -58,5 +58,4 @@ class Peer:
             [str(self.python()), str(script), *arguments], stderr=subprocess.PIPE, text=True, errors="replace"
         )
         if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            raise NotHere((lines or [f"exit status {done.returncode}"])[-1][:300])
+            raise NotHere(last_word(done.stderr, done.returncode))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import psutil
@@ -136,9 +137,13 @@ def child(module: str, order: dict[str, Any], seconds: float, **environment: str
             except subprocess.TimeoutExpired:
                 raise Failed(f"took more than {seconds:.0f} s") from None
         if done.returncode or not answer.is_file():
-            lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise Failed((lines or [f"exit status {done.returncode}"])[-1][:300])
+            raise Failed(last_word(said.read_text(encoding="utf-8", errors="replace"), done.returncode))
         return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def last_word(said: str, status: int) -> str:
+    """Why a process ended badly: the last line that it said, or its exit status."""
+    return (said.strip().splitlines() or [f"exit status {status}"])[-1][:300]
 
 
 def answer(order_and_path: list[str] | None = None) -> tuple[dict[str, Any], Path]:
@@ -216,6 +221,12 @@ def table(rows: list[list[str]], numbers_from: int = 1) -> str:
     """A Markdown table; the first row is its head, and columns from `numbers_from` stand to the right."""
     rule = ["---"] * numbers_from + ["---:"] * (len(rows[0]) - numbers_from)
     return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
+
+
+def with_range(values: list[float]) -> str:
+    """A mean, with the lowest and the highest where they differ."""
+    least, most = f"{min(values):.3f}", f"{max(values):.3f}"
+    return f"{mean(values):.3f}" + (f" ({least}–{most})" if least != most else "")
 
 
 def verdict(met: bool, said: str) -> str:

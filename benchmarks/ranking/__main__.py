@@ -41,12 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     data.ensure_dataset("100k")
     try:
-        splits = chosen_splits(options.u1)
+        splits = chosen_splits(None if options.quick else options.u1)
     except ValueError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2
-    if options.quick:
-        splits = {"random": None}
     settings = (QUICK if options.quick else SETTINGS) | {"splits": list(splits)}
     records = Records("ranking", settings, CODE, PACKAGES, options.quick)
     print(f"predicted ratings, {'quick' if options.quick else 'full'}", flush=True)

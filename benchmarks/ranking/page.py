@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import Any
 
-from benchmarks.running import table, verdict
+from benchmarks.running import table, verdict, with_range
 
 PEER = "Bayesian factorisation machine (myFM), all features"
 MODELS = (
@@ -41,12 +41,6 @@ def errors(content: dict[str, Any]) -> str:
             seconds = [each for one in records if one for each in one["cpu_seconds"]]
             rows.append([model, *told, f"{mean(seconds):.1f}"])
     return table(rows)
-
-
-def with_range(values: list[float]) -> str:
-    """A mean, with the lowest and the highest where they differ."""
-    least, most = f"{min(values):.3f}", f"{max(values):.3f}"
-    return f"{mean(values):.3f}" + (f" ({least}–{most})" if least != most else "")
 
 
 def in_short(record: dict[str, Any]) -> str:
